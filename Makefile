@@ -1,0 +1,55 @@
+# Two commands to know: `make run` and `make test`. Each makes .venv itself when it is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# pytest-xdist: one worker per core, the tests are CPU-bound.
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help run test quick check ui sql bench lock clean
+
+help: ## list the commands
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found " + sys.version.split()[0])'
+	@echo "Setting up $(VENV) from requirements.lock (about a minute, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	@echo "Adding the test tools from requirements-dev.lock"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/.ready ## simulate two years of deliveries, run the pipeline, publish the index
+	@$(BIN)/dci demo
+
+test: check ## style, types, every test
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+quick: $(VENV)/.ready-dev ## the tests that take no time
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not browser"
+
+check: $(VENV)/.ready-dev ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright
+
+ui: $(VENV)/.ready ## the Dagster UI on http://127.0.0.1:3000
+	@$(BIN)/dci ui
+
+sql: $(VENV)/.ready ## a look at the published tables
+	@$(BIN)/dci sql "SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node"
+
+bench: $(VENV)/.ready-dev ## measure against the bare engines
+	@$(BIN)/python benchmarks/heavy_stage.py
+	@$(BIN)/python benchmarks/orchestration.py
+
+lock: ## resolve the versions again (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove .venv and caches; deliveries and the warehouse stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

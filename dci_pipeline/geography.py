@@ -1,0 +1,145 @@
+"""Places, groups, memberships and aliases of one index, as frames with validity dates (METHOD section 7).
+
+Reads the geography folder; resolves nothing itself beyond giving, for one period, the names that are usable then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from dci_pipeline.findings import Finding
+from dci_pipeline.periods import Period
+
+_FILES = {
+    "places": ("code", "type", "name_zh", "name_en", "short_zh", "level", "lon", "lat", "valid_from", "valid_to"),
+    "groups": ("type", "code", "name_zh", "name_en", "short_zh", "valid_from", "valid_to", "source"),
+    "membership": ("place", "group_type", "group", "primary", "coverage", "valid_from", "valid_to"),
+    "aliases": ("alias", "alias_type", "place", "valid_from", "valid_to", "ambiguous", "note"),
+    "excluded": ("alias", "name_zh", "reason"),
+}
+
+
+@dataclass(frozen=True)
+class Geography:
+    """The geography of one index; every frame is text but for dates and coordinates."""
+
+    places: pl.DataFrame
+    groups: pl.DataFrame
+    membership: pl.DataFrame
+    aliases: pl.DataFrame
+    excluded: pl.DataFrame
+    sha256: str
+
+    @cached_property
+    def codes(self) -> list[str]:
+        return self.places["code"].to_list()
+
+    def places_at(self, period: Period) -> pl.DataFrame:
+        """Places valid in `period`: [code, type], sorted by code."""
+        return self.places.filter(_valid(period)).select("code", "type").sort("code")
+
+    def aliases_at(self, period: Period) -> pl.DataFrame:
+        """Names usable in `period`: [alias, place, scope], each alias once, sorted.
+
+        `scope` is 'in' for a place of the index and 'out' for a known unit outside it (place is then null).
+        An ambiguous or expired alias is not there, so rows that use it are rejected as unknown.
+        """
+        usable = (
+            self.aliases.filter(_valid(period) & (pl.col("ambiguous") == "0"))
+            .join(self.places_at(period), left_on="place", right_on="code", how="semi")
+            .group_by("alias").agg(pl.col("place").unique())
+            .filter(pl.col("place").list.len() == 1)
+            .select("alias", pl.col("place").list.first(), scope=pl.lit("in"))
+        )
+        outside = self.excluded.select("alias", place=pl.lit(None, dtype=pl.String), scope=pl.lit("out"))
+        return pl.concat([usable, outside]).unique("alias", keep="any").sort("alias")
+
+    def members_at(self, period: Period) -> pl.DataFrame:
+        """Primary memberships in `period`: [group_type, group, place], sorted."""
+        return (
+            self.membership.filter(_valid(period) & (pl.col("primary") == "1"))
+            .select("group_type", "group", "place").sort("group_type", "group", "place")
+        )
+
+    def period_hash(self, period: Period) -> str:
+        """SHA-256 of what this geography means for the rows of one period: names and places usable then."""
+        digest = hashlib.sha256()
+        digest.update(self.aliases_at(period).write_csv().encode())
+        digest.update(self.places_at(period).write_csv().encode())
+        return digest.hexdigest()
+
+    def members_hash(self, period: Period) -> str:
+        """SHA-256 of the places and primary memberships valid in one period."""
+        digest = hashlib.sha256()
+        digest.update(self.members_at(period).write_csv().encode())
+        digest.update(self.places_at(period).write_csv().encode())
+        return digest.hexdigest()
+
+
+def _valid(period: Period) -> pl.Expr:
+    """Valid at any time within the period; `valid_to` is the first day on which the row no longer holds."""
+    return (pl.col("valid_from").is_null() | (pl.col("valid_from") < period.end)) & (
+        pl.col("valid_to").is_null() | (pl.col("valid_to") > period.start)
+    )
+
+
+def read_geography(folder: Path) -> Geography:
+    """The geography under an index's folder.
+
+    Raises Finding naming file and column for an unknown column, and file and code for a name that points nowhere.
+    """
+    where = f"{folder.name}/geography"
+    frames: dict[str, pl.DataFrame] = {}
+    digest = hashlib.sha256()
+    for name, columns in _FILES.items():
+        path = folder / "geography" / f"{name}.csv"
+        if not path.is_file():
+            raise Finding("missing file", where=f"{where}/{name}.csv", expected=", ".join(columns),
+                          todo="write the file, with its header alone when there is nothing to say")
+        digest.update(path.read_bytes())
+        frame = pl.read_csv(path, infer_schema=False)
+        if tuple(frame.columns) != columns:
+            unknown = [column for column in frame.columns if column not in columns]
+            raise Finding(f"unknown or missing column {', '.join(unknown)}".rstrip(), where=f"{where}/{name}.csv",
+                          found=", ".join(frame.columns), expected=", ".join(columns))
+        dates = [column for column in ("valid_from", "valid_to") if column in columns]
+        frames[name] = frame.with_columns(
+            [pl.col(column).str.to_date("%Y-%m-%d") for column in dates]
+            + [pl.col(column).cast(pl.Float64) for column in ("lon", "lat") if column in columns]
+        )
+    geography = Geography(**frames, sha256=digest.hexdigest())
+    _check(geography, where)
+    return geography
+
+
+def _check(geography: Geography, where: str) -> None:
+    twice = geography.places.filter(pl.col("code").is_duplicated())["code"].unique().sort().to_list()
+    if twice:
+        raise Finding("a place is listed twice", where=f"{where}/places.csv", found=", ".join(twice))
+    codes = set(geography.codes)
+    for name, column in (("membership", "place"), ("aliases", "place")):
+        lost = sorted(set(getattr(geography, name)[column].to_list()) - codes)
+        if lost:
+            raise Finding("a place that is not in places.csv", where=f"{where}/{name}.csv", found=", ".join(lost[:10]))
+    groups = set(geography.groups.select("type", "code").iter_rows())
+    lost_groups = sorted(set(geography.membership.select("group_type", "group").iter_rows()) - groups)
+    if lost_groups:
+        raise Finding("a group that is not in groups.csv", where=f"{where}/membership.csv", found=lost_groups[:10])
+    doubled = (
+        geography.membership.filter(pl.col("primary") == "1").group_by("place", "group_type").len()
+        .filter(pl.col("len") > 1).sort("place", "group_type")
+    )
+    # Two memberships of one kind may follow each other in time; overlapping ones would count a place twice.
+    for place, group_type, _ in doubled.iter_rows():
+        spans = geography.membership.filter(
+            (pl.col("primary") == "1") & (pl.col("place") == place) & (pl.col("group_type") == group_type)
+        ).sort("valid_from", nulls_last=False)
+        ends, starts = spans["valid_to"].to_list()[:-1], spans["valid_from"].to_list()[1:]
+        if any(end is None or start is None or end > start for end, start in zip(ends, starts, strict=True)):
+            raise Finding("a place has two primary groups of one kind at once", where=f"{where}/membership.csv",
+                          found=f"{place} in {group_type}", expected="primary 1 once, 0 for the others")

@@ -1,0 +1,30 @@
+"""The index (METHOD section 2 to 4, 6 and 8): levels and positions of places, links, growth and contributions.
+
+`compute` makes a whole index from plain frames; `points`, `span` and `limits` are the steps of a pipeline that works
+one period at a time. Pure: no disk, no settings; weights and shares come from the stages to the left.
+"""
+
+from dci_pipeline.index.compute import Index, compute
+from dci_pipeline.index.effective import concentration, drifted, effective_weights
+from dci_pipeline.index.limits import nation_imputed, places_over, with_place_limit
+from dci_pipeline.index.links import links
+from dci_pipeline.index.points import points
+from dci_pipeline.index.reference import reference_means
+from dci_pipeline.index.span import span, span_points, span_shares
+
+__all__ = [
+    "Index",
+    "compute",
+    "concentration",
+    "drifted",
+    "effective_weights",
+    "links",
+    "nation_imputed",
+    "places_over",
+    "points",
+    "reference_means",
+    "span",
+    "span_points",
+    "span_shares",
+    "with_place_limit",
+]

@@ -1,0 +1,62 @@
+"""Dense arrays out of long frames, and sums over them in one fixed order.
+
+A float sum made by group_by may change its last bits with the number of threads; here every frame becomes an array with
+sorted axes and is added up element by element. No formula of the index belongs here.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+
+def axis(frame: pl.DataFrame, column: str) -> pl.Series:
+    """The sorted distinct values of a column."""
+    return frame.get_column(column).unique().sort()
+
+
+def positions(frame: pl.DataFrame, axes: Sequence[tuple[str, pl.Series]]) -> tuple[Integers, ...]:
+    """Row by row, where each key column stands on its axis; every value must be on it."""
+    found: list[Integers] = []
+    for column, values in axes:
+        order = pl.DataFrame({column: values}).with_row_index("position")
+        joined = frame.select(column).join(order, on=column, how="left", maintain_order="left")
+        found.append(joined.get_column("position").cast(pl.Int64).to_numpy().astype(np.int64))
+    return tuple(found)
+
+
+def floats(frame: pl.DataFrame, column: str, axes: Sequence[tuple[str, pl.Series]]) -> Floats:
+    """A float column as an array with the given axes; NaN where the frame has null or no row."""
+    array: Floats = np.full([len(values) for _, values in axes], np.nan)
+    array[positions(frame, axes)] = frame.get_column(column).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return array
+
+
+def flags(frame: pl.DataFrame, column: str, axes: Sequence[tuple[str, pl.Series]]) -> Flags:
+    """A Boolean column as an array; False where the frame has no row."""
+    array: Flags = np.zeros([len(values) for _, values in axes], dtype=np.bool_)
+    array[positions(frame, axes)] = frame.get_column(column).to_numpy()
+    return array
+
+
+def weighted(x: Floats, weights: Floats) -> Floats:
+    """Sum over j of x[:, j] * weights[j, :], added in the order of j (no BLAS: its order depends on the machine).
+
+    A weight of 0 leaves the indicator out, so that a NaN outside a node does not reach it.
+    """
+    total: Floats = np.zeros((x.shape[0], weights.shape[1]))
+    for j in range(x.shape[1]):
+        under = weights[j] != 0.0
+        total[:, under] += x[:, j, None] * weights[j, under]
+    return total
+
+
+def nullable(array: Floats) -> pl.Series:
+    """A flat Float64 series with null for NaN."""
+    return pl.Series(array.reshape(-1), dtype=pl.Float64).fill_nan(None)

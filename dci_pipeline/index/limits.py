@@ -1,0 +1,61 @@
+"""How much of a period is imputed, and which places are too much so to be published (METHOD section 6).
+
+The numbers a pipeline blocks on; the limits themselves are data of the index file, and blocking is the pipeline's.
+"""
+
+import numpy as np
+import polars as pl
+
+from dci_pipeline.index.dense import axis, flags, floats, nullable, weighted
+
+
+def nation_imputed(shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame:
+    """The nation's imputed share of every node, sum over j of (w_j / beta) * (summed share of the missing places).
+
+    In: one period of `normalise.shares`, `weight.node_weights`. Out: [period, node, imputed_share] sorted by node; an
+    indicator with a total of 0 leaves and the other weights are scaled up; one that is undefined, or has no rows,
+    counts as wholly imputed.
+    """
+    basket, nodes = axis(node_weights, "indicator"), axis(node_weights, "node")
+    periods = axis(shares, "period")
+    if len(periods) != 1:
+        raise ValueError(f"shares of {len(periods)} periods {periods.to_list()[:3]}; expected the shares of one period")
+    rows = shares.filter(pl.col("indicator").is_in(basket.implode()))
+    places = axis(rows, "place")
+    weights = np.nan_to_num(floats(node_weights, "weight", (("indicator", basket), ("node", nodes))))
+    axes = (("place", places), ("indicator", basket))
+    share = floats(rows, "share", axes)
+    missing = flags(rows.with_columns(missing=pl.col("value").is_null()), "missing", axes)
+    total = floats(rows, "total", axes)
+    empty = np.any(total == 0.0, axis=0)
+    imputed = np.zeros((1, len(basket)))
+    for place in range(len(places)):
+        imputed[0] += np.where(missing[place] & ~np.isnan(share[place]), share[place], 0.0)
+    imputed[0, ~np.any(total >= 0.0, axis=0)] = 1.0
+    used = np.where(empty[:, None], 0.0, weights)
+    with np.errstate(invalid="ignore"):
+        part = weighted(imputed, used) / weighted(np.ones((1, len(basket))), used)
+    return (
+        pl.DataFrame({"node": nodes, "imputed_share": nullable(part)})
+        .select(pl.lit(periods[0], pl.Date).alias("period"), "node", "imputed_share")
+        .sort("node")
+    )
+
+
+def places_over(points: pl.DataFrame, *, node: str, limit: float) -> pl.DataFrame:
+    """The places of which more than `limit` of the position at `node` is imputed.
+
+    In: frame of `points`. Out: [period, place, node, imputed_share], the most imputed first, then by place.
+    """
+    return (
+        points.filter((pl.col("node") == node) & (pl.col("imputed_share") > limit))
+        .select("period", "place", "node", "imputed_share")
+        .sort("imputed_share", "place", descending=[True, False])
+    )
+
+
+def with_place_limit(points: pl.DataFrame, *, limit: float) -> pl.DataFrame:
+    """Give status M to every place x node row above `limit`; numbers stay, so that sums over places remain exact."""
+    return points.with_columns(
+        obs_status=pl.when(pl.col("imputed_share") > limit).then(pl.lit("M")).otherwise("obs_status")
+    )

@@ -1,0 +1,115 @@
+"""One period's level and position of every place at every node (METHOD section 2), inside one link.
+
+Reads a period's shares, the weights of a tree and the reference means. Growth, links and limits belong elsewhere.
+"""
+
+import numpy as np
+import polars as pl
+
+from dci_pipeline.index.dense import Floats, axis, flags, floats, nullable, weighted
+from dci_pipeline.index.position import position
+
+STATUSES = ("A", "E", "M")
+
+
+def points(
+    shares: pl.DataFrame, *, node_weights: pl.DataFrame, reference_totals: pl.DataFrame, base_points: float
+) -> pl.DataFrame:
+    """Points, position and status of every place x node.
+
+    In: one period of `normalise.shares` (only leaves of the tree are read); `weight.node_weights` of one tree;
+    reference_totals [indicator, mean_total]; base_points, the nation's level in the reference period.
+    Out, sorted by node, place:
+    [period, place, node]
+    points            own level, base_points * sum of (w_j / beta) x_j / mean_j: the nation has base_points in the
+    reference composite_points  base_points * sum of w_j x_j / mean_j: adds up to the root over nodes and over places
+    share             position, sum of (w_j / beta) s_j; indicators with a national total of 0 leave, the others'
+    weights are scaled up
+    imputed_share     the part of `share` that is imputed (1 when nothing but missing values make it)
+    obs_status        strongest of M > E > A over the indicators under the node
+    share_weight      weight of the indicators whose share is defined; below 1 flags a scaled-up `share`
+    A leaf whose national total is undefined makes points and shares of the nodes above null with status M.
+    Raises ValueError for several periods, an indicator without reference mean, or a place that lacks an indicator.
+    """
+    basket = axis(node_weights, "indicator")
+    rows = shares.filter(pl.col("indicator").is_in(basket.implode()))
+    period = _period(rows)
+    places, nodes = axis(rows, "place"), axis(node_weights, "node")
+    _complete(rows, places, basket)
+    axes = (("place", places), ("indicator", basket))
+    tree = (("indicator", basket), ("node", nodes))
+    weights = np.nan_to_num(floats(node_weights, "weight", tree))
+    root_weights = np.nan_to_num(floats(node_weights, "root_weight", tree))
+
+    defined = rows.with_columns(
+        # an undefined total undoes the indicator for every place, observed or not
+        estimate=pl.when(pl.col("total").is_not_null()).then("estimate"),
+        missing=pl.col("value").is_null(),
+        rank=pl.when(pl.col("total").is_null())
+        .then(pl.lit("M"))
+        .otherwise("obs_status")
+        .replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64),
+    )
+    relatives = floats(defined, "estimate", axes) / _means(reference_totals, basket)
+    share, missing = floats(rows, "share", axes), flags(defined, "missing", axes)
+    total = floats(rows, "total", axes)[0]
+    place_share = position(share, np.where(missing, share, 0.0), missing, total, weights)
+    status = _strongest(floats(defined, "rank", axes), weights)
+    n = len(places)
+    return (
+        pl.DataFrame(
+            {
+                "place": np.repeat(places.to_numpy(), len(nodes)),
+                "node": np.tile(nodes.to_numpy(), n),
+                "points": nullable(base_points * weighted(relatives, weights)),
+                "composite_points": nullable(base_points * weighted(relatives, root_weights)),
+                "share": nullable(place_share.share),
+                "imputed_share": nullable(place_share.imputed_share),
+                "obs_status": status.reshape(-1),
+                "share_weight": nullable(place_share.share_weight),
+            },
+            schema_overrides={"place": pl.String, "node": pl.String, "obs_status": pl.String},
+        )
+        .select(period, pl.all())
+        .sort("node", "place")
+    )
+
+
+def _strongest(ranks: Floats, weights: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.str_]]:
+    strongest: Floats = np.zeros((ranks.shape[0], weights.shape[1]))
+    for j in range(ranks.shape[1]):
+        under = weights[j] != 0.0
+        strongest[:, under] = np.maximum(strongest[:, under], ranks[:, j, None])
+    return np.array(STATUSES)[strongest.astype(np.int64)]
+
+
+def _period(rows: pl.DataFrame) -> pl.Expr:
+    periods = axis(rows, "period")
+    if len(periods) != 1:
+        raise ValueError(f"shares of {len(periods)} periods {periods.to_list()[:3]}; expected the shares of one period")
+    return pl.lit(periods[0], pl.Date).alias("period")
+
+
+def _complete(rows: pl.DataFrame, places: pl.Series, basket: pl.Series) -> None:
+    twice = rows.filter(pl.struct("place", "indicator").is_duplicated())
+    if not twice.is_empty():
+        raise ValueError(
+            f"shares: one row per place and indicator expected; found twice {twice.sort('indicator', 'place').row(0)}"
+        )
+    if rows.height != len(places) * len(basket):
+        grid = pl.DataFrame({"place": places}).join(pl.DataFrame({"indicator": basket}), how="cross")
+        lacking = grid.join(rows, on=["place", "indicator"], how="anti").sort("indicator", "place")
+        raise ValueError(
+            f"shares: {lacking.height} of {grid.height} place x indicator rows are absent, first {lacking.row(0)}; "
+            "expected a row for every place and every leaf of the tree, missing values included"
+        )
+
+
+def _means(reference_totals: pl.DataFrame, basket: pl.Series) -> Floats:
+    means = floats(
+        reference_totals.filter(pl.col("indicator").is_in(basket.implode())), "mean_total", (("indicator", basket),)
+    )
+    if not np.all(means > 0.0):
+        lacking = basket.filter(pl.Series(~(means > 0.0))).to_list()
+        raise ValueError(f"reference totals: no positive mean for {lacking}; expected one for every leaf of the tree")
+    return means

@@ -1,0 +1,111 @@
+"""A half-year, a year or any other span of periods (METHOD section 2 and 8).
+
+The level of a span is the mean of its periods; the position is made of summed volumes. Growth does not belong here.
+"""
+
+import numpy as np
+import polars as pl
+
+from dci_pipeline.index.dense import Flags, Floats, axis, flags, floats, nullable
+from dci_pipeline.index.points import STATUSES
+from dci_pipeline.index.position import position
+
+
+def span(points: pl.DataFrame, shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame:
+    """Level and position of a span, from the points and the shares of the same periods.
+
+    Out, sorted by node, place: [place, node, points, composite_points, share, imputed_share, obs_status,
+    periods_covered]. Raises ValueError when the two frames do not cover the same periods.
+    """
+    if axis(points, "period").to_list() != axis(shares, "period").to_list():
+        raise ValueError(
+            f"points of {axis(points, 'period').to_list()} and shares of {axis(shares, 'period').to_list()}; "
+            "expected the same periods in both"
+        )
+    level, position = span_points(points), span_shares(shares, node_weights=node_weights)
+    return level.join(position, on=["place", "node"], how="left", maintain_order="left").select(
+        "place", "node", "points", "composite_points", "share", "imputed_share", "obs_status", "periods_covered"
+    )
+
+
+def span_points(points_by_period: pl.DataFrame) -> pl.DataFrame:
+    """Mean level over the periods of a span.
+
+    In: frames of `points`, stacked. Out, sorted by node, place: [place, node, points, composite_points, obs_status
+    (strongest of the periods), periods_covered Int64 (periods with a row of the place)]. The divisor is the number of
+    periods in the frame for every place, so that places keep adding up to the nation when one enters or leaves in
+    between; null when any period's points are null.
+    """
+    rows = points_by_period.sort("period", "node", "place")
+    twice = rows.filter(pl.struct("period", "node", "place").is_duplicated())
+    if not twice.is_empty():
+        raise ValueError(f"points: one row per period, place and node expected; found twice {twice.row(0, named=True)}")
+    nodes, places, periods = axis(rows, "node"), axis(rows, "place"), axis(rows, "period")
+    axes = (("period", periods), ("node", nodes), ("place", places))
+    ranked = rows.with_columns(
+        present=pl.lit(True),
+        rank=pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64),
+    )
+    present = flags(ranked, "present", axes)
+    status = np.array(STATUSES)[np.where(present, floats(ranked, "rank", axes), 0.0).max(axis=0).astype(np.int64)]
+    frame = pl.DataFrame(
+        {
+            "place": np.tile(places.to_numpy(), len(nodes)),
+            "node": np.repeat(nodes.to_numpy(), len(places)),
+            "points": nullable(_mean(floats(ranked, "points", axes), present)),
+            "composite_points": nullable(_mean(floats(ranked, "composite_points", axes), present)),
+            "obs_status": status.reshape(-1),
+            "periods_covered": present.sum(axis=0, dtype=np.int64).reshape(-1),
+        },
+        schema_overrides={"place": pl.String, "node": pl.String, "obs_status": pl.String},
+    )
+    return frame.filter(pl.col("periods_covered") > 0).sort("node", "place")
+
+
+def span_shares(shares_by_period: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame:
+    """Position over a span: sum over j of (w_j / beta) * (sum of x_cj / sum of X_j), both over the periods.
+
+    In: frames of `normalise.shares`, stacked; `weight.node_weights`. Out: [place, node, share, imputed_share] sorted by
+    node, place; the same rules for a total of 0 and an undefined one as `points`.
+    """
+    basket, nodes = axis(node_weights, "indicator"), axis(node_weights, "node")
+    rows = shares_by_period.filter(pl.col("indicator").is_in(basket.implode())).with_columns(
+        imputed=pl.when(pl.col("value").is_null()).then("estimate").otherwise(0.0), present=pl.lit(True)
+    )
+    places, periods = axis(rows, "place"), axis(rows, "period")
+    axes = (("period", periods), ("place", places), ("indicator", basket))
+    present = flags(rows, "present", axes)
+    volume = _sum(floats(rows, "estimate", axes), present)
+    imputed = _sum(floats(rows, "imputed", axes), present)
+    national = rows.select("period", "indicator", "total").unique(["period", "indicator"], maintain_order=True)
+    totals = floats(national, "total", (("period", periods), ("indicator", basket)))
+    total = totals[0].copy()
+    for period in range(1, len(periods)):
+        total += totals[period]
+    missing: Flags = np.any(flags(rows.with_columns(pl.col("value").is_null()), "value", axes), axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = volume / total
+        imputed_part = imputed / total
+    weights = np.nan_to_num(floats(node_weights, "weight", (("indicator", basket), ("node", nodes))))
+    place_share = position(share, imputed_part, missing, total, weights)
+    return pl.DataFrame(
+        {
+            "place": np.repeat(places.to_numpy(), len(nodes)),
+            "node": np.tile(nodes.to_numpy(), len(places)),
+            "share": nullable(place_share.share),
+            "imputed_share": nullable(place_share.imputed_share),
+        },
+        schema_overrides={"place": pl.String, "node": pl.String},
+    ).sort("node", "place")
+
+
+def _sum(array: Floats, present: Flags) -> Floats:
+    """Sum over the first axis in its order; an absent row adds nothing, a null one makes the sum null."""
+    total: Floats = np.zeros(array.shape[1:])
+    for period in range(array.shape[0]):
+        total += np.where(present[period], array[period], 0.0)
+    return total
+
+
+def _mean(array: Floats, present: Flags) -> Floats:
+    return _sum(array, present) / array.shape[0]

@@ -1,0 +1,55 @@
+"""Where things are and which engine works: the few choices a machine makes, from the environment.
+
+DCI_WAREHOUSE, DCI_CONTRACTS, DCI_ENGINE. Method, structure and thresholds are not settings: they are data_contracts/.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dci_pipeline.findings import Finding
+
+ENGINES = ("polars", "duckdb")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One process's choices."""
+
+    warehouse: Path
+    contracts: Path
+    engine: str
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.warehouse / "dagster"
+
+    def indexes(self) -> list[str]:
+        """Names of the indexes described under the contracts folder, sorted."""
+        return sorted(path.parent.name for path in self.contracts.glob("*/index.yaml"))
+
+
+def read_settings() -> Settings:
+    """Settings from the environment; relative paths are taken from the working directory.
+
+    Raises Finding for an unknown engine or a contracts folder that is not there.
+    """
+    engine = os.environ.get("DCI_ENGINE", "polars")
+    if engine not in ENGINES:
+        raise Finding("unknown engine", where="DCI_ENGINE", found=engine, expected=" or ".join(ENGINES),
+                      todo="set DCI_ENGINE to one of these, or unset it for polars")
+    contracts = Path(os.environ.get("DCI_CONTRACTS") or _beside_package("data_contracts")).resolve()
+    if not contracts.is_dir():
+        raise Finding("no such folder", where="DCI_CONTRACTS", found=str(contracts),
+                      expected="the folder that holds one sub-folder per index",
+                      todo="run from the project's root, or set DCI_CONTRACTS")
+    warehouse = Path(os.environ.get("DCI_WAREHOUSE") or _beside_package("warehouse")).resolve()
+    return Settings(warehouse=warehouse, contracts=contracts, engine=engine)
+
+
+def _beside_package(name: str) -> Path:
+    """`name` in the working directory when it is there, else beside the package (an editable checkout)."""
+    here = Path.cwd() / name
+    return here if here.is_dir() else Path(__file__).resolve().parent.parent / name

@@ -1,0 +1,275 @@
+"""Deliveries: what partners sent, as received, append-only, by content; and the typed form the heavy stage reads.
+
+A delivery belongs to feed × period × partner. A later one supersedes, never overwrites; the same bytes again are a no-op.
+A delivery is put together out of sight and renamed into place, so it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from dci_pipeline.contracts import FeedContract
+from dci_pipeline.feeds import typing
+from dci_pipeline.findings import Finding
+from dci_pipeline.periods import Period
+from dci_pipeline.warehouse.layout import RECEIPT, TYPED, Layout, checked_partner, safe_name
+from dci_pipeline.warehouse.locks import lock
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a delivery, as received."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One delivery. `sha256` is over its parts' hashes; `number` counts the deliveries of this feed, period, partner."""
+
+    feed: str
+    period: Period
+    partner: str
+    sha256: str
+    number: int
+    supersedes: str | None
+    received: str
+    contract_version: str
+    rows: int
+    parts: tuple[Part, ...]
+    folder: Path
+
+    @property
+    def typed(self) -> Path:
+        return self.folder / TYPED
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What landing did with one period's rows: `new` is False when the same bytes were already there."""
+
+    delivery: Delivery
+    new: bool
+
+
+def current(layout: Layout, feed: str, period: Period) -> dict[str, Delivery]:
+    """The current delivery of each partner for a feed × period, by partner."""
+    folder = layout.deliveries(feed, period)
+    found: dict[str, Delivery] = {}
+    for path in sorted(folder.glob(f"partner=*/*/{RECEIPT}")):
+        delivery = _read(path, period)
+        held = found.get(delivery.partner)
+        if held is None or delivery.number > held.number:
+            found[delivery.partner] = delivery
+    return found
+
+
+def history(layout: Layout, feed: str, period: Period, partner: str) -> list[Delivery]:
+    """Every delivery of a feed × period × partner, oldest first."""
+    folder = layout.deliveries(feed, period, partner)
+    return sorted((_read(path, period) for path in folder.glob(f"*/{RECEIPT}")), key=lambda item: item.number)
+
+
+def periods_delivered(layout: Layout, feed: str, cadence: str) -> list[Period]:
+    """Periods for which anything of a feed has been landed, in order."""
+    starts: set[date] = set()
+    for path in layout.deliveries(feed).glob("year=*/*=*/partner=*"):
+        year = int(path.parts[-3].removeprefix("year="))
+        unit, _, number = path.parts[-2].partition("=")
+        if unit == cadence:
+            months = 1 if cadence == "month" else 3
+            starts.add(date(year, (int(number) - 1) * months + 1, 1))
+    return [Period(start, cadence) for start in sorted(starts)]
+
+
+def land(layout: Layout, files: Sequence[Path], *, contract: FeedContract, cadence: str, partner: str,
+         period: Period | None) -> list[Landing]:
+    """Take in one delivery of one or more files; one Landing per period the files cover.
+
+    `period` is needed unless the contract has a period column, by which rows are split. Raises Finding, and lands
+    nothing, for a file that cannot be read under the contract, or whose dates all lie in another period.
+    """
+    checked_partner(partner)
+    if partner not in contract.partners:
+        raise Finding("a partner the contract does not expect", where=f"{contract.index}/{contract.feed}",
+                      found=partner, expected="one of " + ", ".join(contract.partners),
+                      todo="check --partner, or add the partner to the contract")
+    splits = contract.role("period") is not None
+    if period is None and not splits:
+        raise Finding("no period given", where=f"{contract.index}/{contract.feed}", found="no --month",
+                      expected="the period the files cover, for this feed has no period column", todo="add --month")
+    incoming = layout.incoming() / f"{os.getpid()}-{secrets.token_hex(4)}"
+    incoming.mkdir(parents=True)
+    try:
+        with lock(layout.locks, f"{layout.index}-land-{contract.feed}-{partner}"):
+            parts = _copy(files, incoming, contract)
+            slices = _type(parts, incoming, contract=contract, cadence=cadence, period=period)
+            return [
+                _settle(layout, incoming, slice_period, rows, parts, contract, partner)
+                for slice_period, rows in sorted(slices.items())
+            ]
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+        with suppress(OSError):
+            layout.incoming().rmdir()
+
+
+def read_file(path: Path, *, contract: FeedContract, cadence: str, period: Period | None) -> Iterator[pl.DataFrame]:
+    """The typed batches of one file outside the warehouse: what a partner's check and landing both see."""
+    if not path.is_file():
+        raise Finding("no such file", where=str(path), todo="check the path")
+    with path.open("rb") as stream:
+        yield from typing.typed(stream, name=path.name, size=path.stat().st_size, contract=contract, cadence=cadence,
+                                file=0, period=period)
+
+
+def refuse_wrong_period(name: str, tally: dict[str, Any], contract: FeedContract, period: Period | None) -> None:
+    """Raise Finding when a file has dates and not one of them lies in the period it was sent for."""
+    if period is None or not tally.get("dated") or tally.get("inside"):
+        return
+    raise Finding(f"dates of another {period.cadence}", where=name,
+                  found=f"{tally['first']} to {tally['last']} in column {tally['column']}",
+                  expected=f"{period.start} to before {period.end} ({period})",
+                  todo=f"send the file for {period}, or give the {period.cadence} it is for")
+
+
+def tally_dates(tally: dict[str, Any], frame: pl.DataFrame, contract: FeedContract, period: Period | None) -> None:
+    """Count into `tally` how many dates of a batch lie inside the period, and their range."""
+    column = contract.role("date")
+    if column is None or period is None:
+        return
+    dates = frame[column.name].drop_nulls()
+    if dates.is_empty():
+        return
+    tally["column"] = column.name
+    tally["dated"] = tally.get("dated", 0) + dates.len()
+    tally["inside"] = tally.get("inside", 0) + int(((dates >= period.start) & (dates < period.end)).sum())
+    first, last = dates.min(), dates.max()
+    tally["first"] = min(tally.get("first", first), first)
+    tally["last"] = max(tally.get("last", last), last)
+
+
+def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list[tuple[Part, Path]]:
+    """Copies of the files in `incoming`, each hashed while it is copied, in the order of their names."""
+    folder = incoming / "parts"
+    folder.mkdir()
+    parts: dict[str, tuple[Part, Path]] = {}
+    for source in files:
+        if not source.is_file():
+            raise Finding("no such file", where=str(source), todo="check the path")
+        size = source.stat().st_size
+        if size > contract.max_bytes:
+            raise Finding("file above the size limit", where=source.name, found=f"{size:,} bytes",
+                          expected=f"at most {contract.max_bytes:,} bytes (contract, file.maxBytes)",
+                          todo="split the delivery into part files")
+        digest = hashlib.sha256()
+        target = folder / secrets.token_hex(8)
+        with source.open("rb") as reader, target.open("wb") as writer:
+            while chunk := reader.read(_CHUNK):
+                digest.update(chunk)
+                writer.write(chunk)
+            writer.flush()
+            os.fsync(writer.fileno())
+        sha256 = digest.hexdigest()
+        if sha256 in parts:
+            raise Finding("the same file twice in one delivery", where=source.name, found=parts[sha256][0].name,
+                          expected="part files that differ", todo="name each file once")
+        parts[sha256] = (Part(_unique(safe_name(source.name), parts), size, sha256), target)
+    return sorted(parts.values(), key=lambda item: (item[0].name, item[0].sha256))
+
+
+def _unique(name: str, parts: dict[str, tuple[Part, Path]]) -> str:
+    taken = {part.name for part, _ in parts.values()} | {RECEIPT, TYPED}
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{number}-{name}"
+    return candidate
+
+
+def _type(parts: list[tuple[Part, Path]], incoming: Path, *, contract: FeedContract, cadence: str,
+          period: Period | None) -> dict[Period, int]:
+    """Typed Parquet of every period the parts cover, under `incoming`; rows by period."""
+    import pyarrow.parquet as pq
+
+    writers: dict[Period, pq.ParquetWriter] = {}
+    rows: dict[Period, int] = {}
+    try:
+        for number, (part, path) in enumerate(parts):
+            tally: dict[str, Any] = {}
+            with path.open("rb") as stream:
+                for frame in typing.typed(stream, name=part.name, size=part.bytes, contract=contract, cadence=cadence,
+                                          file=number, period=period):
+                    tally_dates(tally, frame, contract, period)
+                    pieces = {period: frame} if contract.role("period") is None else typing.split(
+                        frame, contract, cadence)
+                    for piece_period, piece in pieces.items():
+                        if piece_period is None or (period is not None and piece_period != period):
+                            continue
+                        table = piece.to_arrow(compat_level=pl.CompatLevel.oldest())
+                        if piece_period not in writers:
+                            writers[piece_period] = pq.ParquetWriter(
+                                incoming / f"{piece_period}.parquet", table.schema, compression="zstd")
+                        writers[piece_period].write_table(table, row_group_size=250_000)
+                        rows[piece_period] = rows.get(piece_period, 0) + piece.height
+            refuse_wrong_period(part.name, tally, contract, period)
+    finally:
+        for writer in writers.values():
+            writer.close()
+    if not rows:
+        raise Finding("no rows of the period", where=", ".join(part.name for part, _ in parts),
+                      found="nothing after the contract's row filter and period", expected=f"rows of {period or 'a period'}",
+                      todo="check the period and the contract's rowFilter")
+    return rows
+
+
+def _settle(layout: Layout, incoming: Path, period: Period, rows: int, parts: list[tuple[Part, Path]],
+            contract: FeedContract, partner: str) -> Landing:
+    """Move one period's delivery into place, unless the current one is the same bytes."""
+    sha256 = hashlib.sha256("".join(sorted(part.sha256 for part, _ in parts)).encode()).hexdigest()
+    before = history(layout, contract.feed, period, partner)
+    if before and before[-1].sha256 == sha256:
+        return Landing(before[-1], new=False)
+    ready = incoming / f"ready-{period}"
+    ready.mkdir()
+    for part, source in parts:
+        os.link(source, ready / part.name)
+    os.replace(incoming / f"{period}.parquet", ready / TYPED)
+    number = before[-1].number + 1 if before else 1
+    receipt = {
+        "feed": contract.feed, "period": period.key, "partner": partner, "sha256": sha256, "number": number,
+        "supersedes": before[-1].sha256 if before else None,
+        "received": datetime.now(UTC).isoformat(timespec="seconds"), "contract_version": contract.version,
+        "rows": rows, "parts": [{"name": part.name, "bytes": part.bytes, "sha256": part.sha256} for part, _ in parts],
+    }
+    (ready / RECEIPT).write_text(json.dumps(receipt, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    again = sum(1 for item in before if item.sha256 == sha256)
+    target = layout.deliveries(contract.feed, period, partner) / (sha256[:12] + (f"-{again + 1}" if again else ""))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(ready, target)
+    return Landing(_read(target / RECEIPT, period), new=True)
+
+
+def _read(path: Path, period: Period) -> Delivery:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    return Delivery(
+        feed=raw["feed"], period=period, partner=raw["partner"], sha256=raw["sha256"], number=raw["number"],
+        supersedes=raw["supersedes"], received=raw["received"], contract_version=raw["contract_version"],
+        rows=raw["rows"], parts=tuple(Part(**part) for part in raw["parts"]), folder=path.parent,
+    )

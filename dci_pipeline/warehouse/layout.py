@@ -1,0 +1,75 @@
+"""Names of folders and files in the warehouse, and nothing else: no disk is touched here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dci_pipeline.findings import Finding
+from dci_pipeline.periods import Period
+
+PART = "part.parquet"
+TYPED = "typed.parquet"
+RECEIPT = "delivery.json"
+_PARTNER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything of one index lies under the warehouse's root."""
+
+    root: Path
+    index: str
+
+    @property
+    def home(self) -> Path:
+        return self.root / self.index
+
+    @property
+    def catalogue(self) -> Path:
+        """The file analysts open."""
+        return self.root / f"{self.index}.duckdb"
+
+    @property
+    def catalogue_stamp(self) -> Path:
+        return self.home / "catalogue.json"
+
+    @property
+    def locks(self) -> Path:
+        return self.root / "locks"
+
+    def table(self, stage: str, table: str, period: Period | None = None, partner: str | None = None) -> Path:
+        """The file of one partition of one table."""
+        folder = self.home / stage / table
+        if period is not None:
+            folder = folder / period.path
+        if partner is not None:
+            folder = folder / f"partner={checked_partner(partner)}"
+        return folder / PART
+
+    def deliveries(self, feed: str, period: Period | None = None, partner: str | None = None) -> Path:
+        """The folder of a feed's deliveries, of one period's, or of one partner's in it."""
+        folder = self.home / "feeds" / feed
+        if period is not None:
+            folder = folder / period.path
+            if partner is not None:
+                folder = folder / f"partner={checked_partner(partner)}"
+        return folder
+
+    def incoming(self) -> Path:
+        """Where a delivery is put together before it is moved into place, on the same file system."""
+        return self.home / "feeds" / ".incoming"
+
+
+def checked_partner(partner: str) -> str:
+    """`partner` when it may stand in a path. Raises Finding for anything that could leave its folder."""
+    if not _PARTNER.match(partner) or ".." in partner:
+        raise Finding("not a partner's id", found=repr(partner), expected="letters, digits, _ . - (64 at most)")
+    return partner
+
+
+def safe_name(name: str) -> str:
+    """A partner's file name reduced to what may stand in a path; never empty, never hidden, never a folder."""
+    stem = re.sub(r"[^\w.\-()]+", "_", Path(name.replace("\\", "/")).name).lstrip(".")
+    return stem[-120:] or "part"

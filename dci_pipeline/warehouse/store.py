@@ -1,0 +1,164 @@
+"""Committed tables: one Parquet file per partition, written beside and renamed over, stamped with what it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from dci_pipeline.findings import Finding
+from dci_pipeline.periods import Period
+from dci_pipeline.warehouse.layout import PART, Layout
+from dci_pipeline.warehouse.locks import lock
+from dci_pipeline.warehouse.stamps import DATA_KEY, STAMP_KEY, Stamp, code_version
+
+_ROW_GROUP = 250_000
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a commit did: `changed` is False when the partition already held these rows."""
+
+    path: Path
+    rows: int
+    data_version: str
+    changed: bool
+
+
+class Warehouse:
+    """The committed tables of one index."""
+
+    def __init__(self, root: Path, index: str):
+        self.layout = Layout(root, index)
+
+    @property
+    def index(self) -> str:
+        return self.layout.index
+
+    def stamp(self, inputs: Mapping[str, str], *, contract: str = "") -> Stamp:
+        """A stamp of this code over `inputs`."""
+        return Stamp(inputs=inputs, contract=contract, code=code_version())
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
+        """The lock that serialises equal work on this index."""
+        return lock(self.layout.locks, f"{self.index}-{name}")
+
+    def fresh(self, stage: str, table: str, period: Period | None, stamp: Stamp, *, partner: str | None = None) -> bool:
+        """Whether the committed partition was made from exactly this."""
+        return self._metadata(self.layout.table(stage, table, period, partner)).get(STAMP_KEY) == stamp.text()
+
+    def data_version(self, stage: str, table: str, period: Period | None = None, *,
+                     partner: str | None = None) -> str | None:
+        """Content hash of a committed partition, or None when there is none."""
+        return self._metadata(self.layout.table(stage, table, period, partner)).get(DATA_KEY)
+
+    def commit(self, stage: str, table: str, frame: pl.DataFrame, *, stamp: Stamp, period: Period | None = None,
+               partner: str | None = None) -> Commit:
+        """Write one partition atomically; rows must come sorted by key. The bytes depend on rows and stamp alone."""
+        path = self.layout.table(stage, table, period, partner)
+        frame = frame.rechunk()
+        data_version = hashlib.sha256(_parquet(frame, {})).hexdigest()
+        before = self._metadata(path)
+        changed = before.get(DATA_KEY) != data_version
+        if changed or before.get(STAMP_KEY) != stamp.text():
+            write_beside(path, _parquet(frame, {DATA_KEY: data_version, STAMP_KEY: stamp.text()}))
+        return Commit(path=path, rows=frame.height, data_version=data_version, changed=changed)
+
+    def commit_document(self, stage: str, table: str, name: str, document: object, *, period: Period,
+                        partner: str) -> Path:
+        """Write a JSON document beside the partitions of a table (a suite, a result), atomically."""
+        path = self.layout.table(stage, table, period, partner).with_name(name)
+        text = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True, default=str)
+        write_beside(path, text.encode())
+        return path
+
+    def read(self, stage: str, table: str, periods: Iterable[Period] | Period | None = None, *,
+             partner: str | None = None) -> pl.DataFrame:
+        """The rows of the named partitions, in the order named.
+
+        Raises Finding for a partition that is not there and for partitions that different code or contracts wrote.
+        """
+        if periods is None:
+            wanted: list[Period | None] = [None]
+        else:
+            wanted = [periods] if isinstance(periods, Period) else list(periods)
+        paths = [self.layout.table(stage, table, period, partner) for period in wanted]
+        for period, path in zip(wanted, paths, strict=True):
+            if not path.is_file():
+                raise Finding("not computed yet", where=f"{self.index}/{stage}/{table}",
+                              found=f"no partition {period or ''}".strip(), expected=PART,
+                              todo=f"dci run --index {self.index} --from {period} --to {period}" if period else
+                              f"dci run --index {self.index}")
+        self._refuse_mix(stage, table, paths)
+        return pl.concat([pl.read_parquet(path, hive_partitioning=False) for path in paths], how="vertical")
+
+    def existing(self, stage: str, table: str, periods: Iterable[Period]) -> list[Period]:
+        """Those of `periods` whose partition is committed, in order."""
+        return [period for period in periods if self.layout.table(stage, table, period).is_file()]
+
+    def partitions(self, stage: str, table: str) -> list[Path]:
+        """Every committed partition file of a table, sorted by path."""
+        return sorted((self.layout.home / stage / table).rglob(PART))
+
+    def remove(self, stage: str, table: str, period: Period, *, partner: str) -> None:
+        """Take away a derived slice whose delivery is no longer there."""
+        with suppress(FileNotFoundError):
+            self.layout.table(stage, table, period, partner).unlink()
+
+    def slices(self, stage: str, table: str, period: Period) -> list[str]:
+        """Partners that have a committed slice of a table for a period."""
+        folder = self.layout.table(stage, table, period).parent
+        return sorted(path.parent.name.removeprefix("partner=") for path in folder.glob(f"partner=*/{PART}"))
+
+    def _refuse_mix(self, stage: str, table: str, paths: Sequence[Path]) -> None:
+        stamps = {_code_and_contract(self._metadata(path)) for path in paths}
+        if len(stamps) > 1:
+            raise Finding("partitions written by different code or contracts", where=f"{self.index}/{stage}/{table}",
+                          found="; ".join(sorted(f"code {code}, contract {contract[:12]}" for code, contract in stamps)),
+                          expected="one code and contract version",
+                          todo=f"dci run --index {self.index} (it recomputes what is out of date)")
+
+    def _metadata(self, path: Path) -> dict[str, str]:
+        try:
+            return pl.read_parquet_metadata(path)
+        except FileNotFoundError:
+            return {}
+        except pl.exceptions.ComputeError as error:
+            raise Finding("a damaged table", where=str(path.relative_to(self.layout.root)), found=str(error),
+                          expected="a Parquet file", todo="delete this file and run again") from error
+
+
+def write_beside(path: Path, content: bytes) -> None:
+    """Put `content` at `path` so that a reader sees the old file or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        with suppress(FileNotFoundError):
+            beside.unlink()
+
+
+def _parquet(frame: pl.DataFrame, metadata: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", compression_level=3, statistics=True,
+                        row_group_size=_ROW_GROUP, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _code_and_contract(metadata: Mapping[str, str]) -> tuple[str, str]:
+    stamp: dict[str, Any] = json.loads(metadata.get(STAMP_KEY, "{}"))
+    return str(stamp.get("code", "")), str(stamp.get("contract", ""))
