@@ -393,9 +393,9 @@ def _custom(entries: object, allowed: Iterable[str], where: str) -> dict[str, An
 def _one_name(columns: tuple[Column, ...], where: str) -> None:
     names = [column.name for column in columns]
     twice = sorted({name for name in names if names.count(name) > 1})
-    reserved = sorted(set(names) & {"file", "file_row", "unparsed"})
+    reserved = sorted(set(names) & {"file", "file_row", "unparsed", "row"})
     if twice or reserved:
-        raise Finding("column names must be unique and not file, file_row or unparsed", where=where,
+        raise Finding("column names must be unique and not file, file_row, unparsed or row", where=where,
                       found=", ".join(twice + reserved))
 
 

@@ -10,6 +10,7 @@ import codecs
 import io
 import tempfile
 import zlib
+from contextlib import AbstractContextManager, nullcontext
 from gzip import BadGzipFile, GzipFile
 from typing import BinaryIO, cast
 
@@ -37,6 +38,7 @@ class Limited:
         self._what = what
         self._head = b""
         self.count = 0
+        self.plain: BinaryIO | None = None
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end of the stream, without taking them."""
@@ -75,15 +77,23 @@ def too_large(name: str, found: str, limit: int) -> Finding:
 
 def unpacked(stream: BinaryIO, *, name: str, limit: int) -> Limited:
     """The content of `stream`, gunzipped while it is read when it starts with the gzip mark, limited both ways."""
+    plain = stream if stream.seekable() and stream.tell() == 0 else None
     raw = Limited(stream, name=name, limit=limit, what="as received")
+    raw.plain = plain
     if raw.peek(2) != GZIP:
         return raw
     opened = GzipFile(fileobj=cast("BinaryIO", raw), mode="rb")
     return Limited(cast("BinaryIO", opened), name=name, limit=limit, what="once unpacked")
 
 
-def seekable(stream: Limited) -> BinaryIO:
-    """All of `stream` in an unnamed temporary file (in memory while small), for formats whose directory is at the end."""
+def seekable(stream: Limited) -> AbstractContextManager[BinaryIO]:
+    """All of `stream` so that it can be read in any order, for formats whose directory is at the end.
+
+    A plain file serves as it is; anything else goes to an unnamed temporary file, in memory while it is small.
+    """
+    if stream.plain is not None:
+        stream.plain.seek(0)
+        return nullcontext(stream.plain)
     spool = cast("BinaryIO", tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115 - closed with its reader
     while data := stream.read(_CHUNK):
         spool.write(data)
@@ -125,6 +135,8 @@ class Utf8(io.RawIOBase):
     def end_with(self, suffix: bytes) -> None:
         """Append `suffix` after the last byte of the text."""
         self._suffix = suffix
+        if self._done:
+            self._buffer += suffix
 
     def push_back(self, data: bytes) -> None:
         """Put `data` before what is read next."""
@@ -204,9 +216,10 @@ class Utf8(io.RawIOBase):
 
     def _wrong(self, offset: int, line: int, found: str, guess: str) -> Finding:
         return Finding(
-            "text in another encoding than the contract's, or damaged", where=f"{self._name} line {line}, byte {offset:,}",
+            "text in another encoding than the contract's, or damaged",
+            where=f"{self._name} line {line}, byte {offset:,}",
             found=f"{found}; the file looks like {guess}", expected=f"{self._encoding} throughout",
-            todo=f"ask the partner for {self._encoding}, or change file.encoding in the contract if the partner has changed it",
+            todo=f"ask the partner for {self._encoding}, or change file.encoding in a new version of the contract",
         )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections import deque
+import importlib
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
@@ -29,7 +30,7 @@ _LAST = "\x04end of file\x04"
 
 
 def batches(stream: BinaryIO, *, name: str, size: int, contract: FeedContract) -> Iterator[pl.DataFrame]:
-    """The records of one file in order: [one column per column of the contract and of its row filter, file_row, ragged].
+    """The records of one file in order: [a column per column of the contract and of its row filter, file_row, ragged].
 
     Columns carry the names of the partner's file; CSV values are text with an empty field as null, Parquet values keep
     their types. `file_row` counts records from 1; `ragged` is the reason why a row is empty, else null.
@@ -40,7 +41,8 @@ def batches(stream: BinaryIO, *, name: str, size: int, contract: FeedContract) -
     content = decoding.unpacked(stream, name=name, limit=contract.max_bytes)
     mark = content.peek(4)
     if mark == decoding.PARQUET:
-        yield from _parquet(content, name=name, contract=contract)
+        with decoding.seekable(content) as spool:
+            yield from _parquet(spool, name=name, contract=contract)
     elif name.lower().endswith(".parquet"):
         raise _not_parquet(name, f"the first bytes are {mark!r}")
     else:
@@ -64,16 +66,20 @@ def _csv(content: decoding.Limited, *, name: str, contract: FeedContract) -> Ite
     while True:
         try:
             batch = next(reader, None)
+        except Finding:
+            raise
         except Exception as error:
             raise _unreadable(error, text, name, number) from error
         if batch is None:
             break
+        if batch.height == 0:
+            continue
         if held is not None:
             frame, number = _numbered(held, number, ragged, len(header))
             rows += frame.height
             yield from frame.iter_slices(BATCH_ROWS)
         held = batch
-    if held is None or held.height == 0 or held.row(-1) != (_LAST,) * held.width:
+    if held is None or held.row(-1) != (_LAST,) * held.width:
         raise _open_quote(name, number)
     frame, number = _numbered(held, number, ragged, len(header))
     rows += frame.height - 1
@@ -84,8 +90,7 @@ def _csv(content: decoding.Limited, *, name: str, contract: FeedContract) -> Ite
 
 def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str], delimiter: str,
                ragged: deque[tuple[int, int]]) -> Iterator[pl.DataFrame]:
-    import pyarrow as pa
-    import pyarrow.csv as arrow_csv
+    pa, arrow_csv = _arrow(), _arrow("csv")
 
     def note(row: Any) -> str:
         ragged.append((int(row.number), int(row.actual_columns)))
@@ -103,7 +108,7 @@ def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str]
             strings_can_be_null=True, quoted_strings_can_be_null=True, check_utf8=False),
     }
     for batch in cast("Iterator[Any]", arrow_csv.open_csv(text, **options)):
-        yield cast("pl.DataFrame", pl.from_arrow(batch)).rename(places)
+        yield _frame(batch).rename(places)
 
 
 def _numbered(frame: pl.DataFrame, start: int, ragged: deque[tuple[int, int]],
@@ -138,7 +143,7 @@ def _header(text: decoding.Utf8, *, name: str, contract: FeedContract) -> list[s
             break
         if len(data) > _HEADER:
             raise Finding("no header", where=name, found=f"a first line of more than {_HEADER:,} bytes",
-                          expected=", ".join(contract.file_columns), todo="ask the partner for a table with a header line")
+                          expected=", ".join(contract.file_columns), todo="ask the partner for a header line")
     if not data:
         raise _no_rows(name, "an empty file")
     line = data if end is None else data[:end]
@@ -146,7 +151,8 @@ def _header(text: decoding.Utf8, *, name: str, contract: FeedContract) -> list[s
     try:
         return next(csv.reader([line.decode()], delimiter=contract.delimiter))
     except (csv.Error, StopIteration) as error:
-        raise Finding("no header", where=name, found=f"{line[:80]!r}", expected=", ".join(contract.file_columns)) from error
+        raise Finding("no header", where=name, found=f"{line[:80]!r}",
+                      expected=", ".join(contract.file_columns)) from error
 
 
 def _record_end(data: bytes) -> int | None:
@@ -162,12 +168,12 @@ def _record_end(data: bytes) -> int | None:
 
 
 def check_columns(found: Sequence[str], *, name: str, contract: FeedContract) -> list[str]:
-    """The columns to read, once the file is seen to have them. Raises one Finding for all that is wrong with a header."""
+    """The columns to read, once the file is seen to have them. Raises one Finding for all that is wrong in a header."""
     wanted = kept(contract)
     known = set(contract.file_columns)
     missing = [column for column in wanted if column not in found]
     unknown = [column for column in found if column not in known]
-    doubled = sorted({column for column in found if list(found).count(column) > 1}) if len(set(found)) < len(found) else []
+    doubled = sorted(column for column, times in Counter(found).items() if times > 1)
     if not (missing or unknown or doubled):
         return wanted
     says = [f"{what} {', '.join(map(repr, columns))}" for what, columns in (
@@ -177,36 +183,34 @@ def check_columns(found: Sequence[str], *, name: str, contract: FeedContract) ->
     if len(found) == 1 and missing:
         hints += [f"the separator may be {sign!r} and not {contract.delimiter!r}"
                   for sign in (",", ";", "\t", "|") if sign != contract.delimiter and sign in found[0]]
-    raise Finding("; ".join(says), where=name, found=", ".join(found)[:2000], expected=", ".join(contract.file_columns),
-                  todo="; ".join([*hints, "ask the partner, or give the contract a new version if the file has changed"]))
+    raise Finding("; ".join(says)[:2000], where=name, found=", ".join(found)[:2000],
+                  expected=", ".join(contract.file_columns),
+                  todo="; ".join([*hints, "ask the partner, or give the contract a new version if files have changed"]))
 
 
-def _parquet(content: decoding.Limited, *, name: str, contract: FeedContract) -> Iterator[pl.DataFrame]:
-    with decoding.seekable(content) as spool:
-        reader = _arrow_parquet(spool, name=name, contract=contract)
-        number = 1
-        while True:
-            try:
-                frame = next(reader, None)
-            except Finding:
-                raise
-            except Exception as error:  # a damaged file makes the reader raise whatever it happens to trip over
-                raise _not_parquet(name, f"{type(error).__name__}: {_one_line(error)}") from error
-            if frame is None:
-                break
-            yield frame.with_columns(
-                pl.Series(FILE_ROW, np.arange(number, number + frame.height, dtype=np.int64)),
-                pl.lit(None, dtype=pl.String).alias(RAGGED),
-            )
-            number += frame.height
+def _parquet(content: BinaryIO, *, name: str, contract: FeedContract) -> Iterator[pl.DataFrame]:
+    reader = _arrow_parquet(content, name=name, contract=contract)
+    number = 1
+    while True:
+        try:
+            frame = next(reader, None)
+        except Finding:
+            raise
+        except Exception as error:  # a damaged file makes the reader raise whatever it happens to trip over
+            raise _not_parquet(name, f"{type(error).__name__}: {_one_line(error)}") from error
+        if frame is None:
+            break
+        yield frame.with_columns(
+            pl.Series(FILE_ROW, np.arange(number, number + frame.height, dtype=np.int64)),
+            pl.lit(None, dtype=pl.String).alias(RAGGED),
+        )
+        number += frame.height
     if number == 1:
         raise _no_rows(name, "a Parquet file with 0 rows")
 
 
 def _arrow_parquet(spool: BinaryIO, *, name: str, contract: FeedContract) -> Iterator[pl.DataFrame]:
-    import pyarrow as pa
-    import pyarrow.parquet as arrow_parquet
-
+    pa, arrow_parquet = _arrow(), _arrow("parquet")
     reader: Any = arrow_parquet.ParquetFile(spool)
     schema: Any = reader.schema_arrow
     wanted = check_columns(list(schema.names), name=name, contract=contract)
@@ -241,23 +245,32 @@ def _plain(pa: Any, type_: Any) -> bool:
 
 def _native(pa: Any, batch: Any) -> pl.DataFrame:
     """The batch in Polars; categories become text, decimals their exact text."""
-    columns: list[Any] = []
-    for column in batch.columns:
+    def plain(column: Any) -> Any:
         if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
+            return plain(column.dictionary_decode())
         if pa.types.is_decimal(column.type):
-            column = column.cast(pa.string())
-        if pa.types.is_float16(column.type):
-            column = column.cast(pa.float32())
-        columns.append(column)
-    return cast("pl.DataFrame", pl.from_arrow(pa.Table.from_arrays(columns, names=batch.schema.names)))
+            return column.cast(pa.string())
+        return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
+
+    columns = [plain(column) for column in batch.columns]
+    exact = [field.name for field in batch.schema if pa.types.is_decimal(field.type)]
+    # 5.00 is a whole number in a decimal column: the places belong to the column, not to the value.
+    return _frame(pa.Table.from_arrays(columns, names=batch.schema.names)).with_columns(
+        pl.col(name).str.replace(r"\.0+$", "") for name in exact)
+
+
+def _arrow(part: str = "") -> Any:
+    """Arrow or one of its modules, which carry no type information and take long to import."""
+    return importlib.import_module("pyarrow" + (f".{part}" if part else ""))
+
+
+def _frame(table: Any) -> pl.DataFrame:
+    return cast("pl.DataFrame", pl.from_arrow(table))  # pyright: ignore[reportUnknownMemberType]
 
 
 def _unreadable(error: Exception, text: decoding.Utf8, name: str, number: int) -> Finding:
     if text.problem is not None:
         return text.problem
-    if isinstance(error, Finding):
-        return error
     if "straddl" in str(error):
         return _open_quote(name, number, f"a record of more than {_BLOCK:,} bytes")
     return Finding("not a readable CSV file", where=f"{name}, at or after record {number:,}", found=_one_line(error),

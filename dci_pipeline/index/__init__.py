@@ -6,7 +6,7 @@ one period at a time. Pure: no disk, no settings; weights and shares come from t
 
 from dci_pipeline.index.compute import Index, compute
 from dci_pipeline.index.effective import concentration, drifted, effective_weights
-from dci_pipeline.index.limits import nation_imputed, places_over, with_place_limit
+from dci_pipeline.index.limits import imputed, places_over, with_place_limit
 from dci_pipeline.index.links import links
 from dci_pipeline.index.points import points
 from dci_pipeline.index.reference import reference_means
@@ -18,8 +18,8 @@ __all__ = [
     "concentration",
     "drifted",
     "effective_weights",
+    "imputed",
     "links",
-    "nation_imputed",
     "places_over",
     "points",
     "reference_means",

@@ -9,7 +9,7 @@ import polars as pl
 from dci_pipeline.index.dense import axis, flags, floats, nullable, weighted
 
 
-def nation_imputed(shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame:
+def imputed(shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame:
     """The nation's imputed share of every node, sum over j of (w_j / beta) * (summed share of the missing places).
 
     In: one period of `normalise.shares`, `weight.node_weights`. Out: [period, node, imputed_share] sorted by node; an
@@ -28,13 +28,13 @@ def nation_imputed(shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.Da
     missing = flags(rows.with_columns(missing=pl.col("value").is_null()), "missing", axes)
     total = floats(rows, "total", axes)
     empty = np.any(total == 0.0, axis=0)
-    imputed = np.zeros((1, len(basket)))
+    carried = np.zeros((1, len(basket)))
     for place in range(len(places)):
-        imputed[0] += np.where(missing[place] & ~np.isnan(share[place]), share[place], 0.0)
-    imputed[0, ~np.any(total >= 0.0, axis=0)] = 1.0
+        carried[0] += np.where(missing[place] & ~np.isnan(share[place]), share[place], 0.0)
+    carried[0, ~np.any(total >= 0.0, axis=0)] = 1.0
     used = np.where(empty[:, None], 0.0, weights)
     with np.errstate(invalid="ignore"):
-        part = weighted(imputed, used) / weighted(np.ones((1, len(basket))), used)
+        part = weighted(carried, used) / weighted(np.ones((1, len(basket))), used)
     return (
         pl.DataFrame({"node": nodes, "imputed_share": nullable(part)})
         .select(pl.lit(periods[0], pl.Date).alias("period"), "node", "imputed_share")
@@ -54,8 +54,10 @@ def places_over(points: pl.DataFrame, *, node: str, limit: float) -> pl.DataFram
     )
 
 
-def with_place_limit(points: pl.DataFrame, *, limit: float) -> pl.DataFrame:
-    """Give status M to every place x node row above `limit`; numbers stay, so that sums over places remain exact."""
-    return points.with_columns(
-        obs_status=pl.when(pl.col("imputed_share") > limit).then(pl.lit("M")).otherwise("obs_status")
-    )
+def with_place_limit(points: pl.DataFrame, *, node: str, limit: float) -> pl.DataFrame:
+    """Give status M to the rows of `places_over`; their numbers stay, so that sums over places remain exact.
+
+    Meant for a node composed of several indicators: a single carried indicator is wholly imputed and keeps E.
+    """
+    over = (pl.col("node") == node) & (pl.col("imputed_share") > limit)
+    return points.with_columns(obs_status=pl.when(over).then(pl.lit("M")).otherwise("obs_status"))

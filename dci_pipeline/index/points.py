@@ -9,7 +9,8 @@ import polars as pl
 from dci_pipeline.index.dense import Floats, axis, flags, floats, nullable, weighted
 from dci_pipeline.index.position import position
 
-STATUSES = ("A", "E", "M")
+# weakest first
+STATUSES = ("A", "P", "E", "B", "M")
 
 
 def points(
@@ -20,13 +21,13 @@ def points(
     In: one period of `normalise.shares` (only leaves of the tree are read); `weight.node_weights` of one tree;
     reference_totals [indicator, mean_total]; base_points, the nation's level in the reference period.
     Out, sorted by node, place:
-    [period, place, node]
-    points            own level, base_points * sum of (w_j / beta) x_j / mean_j: the nation has base_points in the
-    reference composite_points  base_points * sum of w_j x_j / mean_j: adds up to the root over nodes and over places
-    share             position, sum of (w_j / beta) s_j; indicators with a national total of 0 leave, the others'
-    weights are scaled up
+    period, place, node
+    points            own level, base_points * sum of (w_j / beta) x_j / mean_j; base_points in the reference
+    composite_points  base_points * sum of w_j x_j / mean_j; adds up to the root over nodes, to the nation over places
+    share             position, sum of (w_j / beta) s_j; indicators whose national total is 0 leave it and the weights
+                      of the others are scaled up
     imputed_share     the part of `share` that is imputed (1 when nothing but missing values make it)
-    obs_status        strongest of M > E > A over the indicators under the node
+    obs_status        strongest of M > B > E > P > A over the indicators under the node
     share_weight      weight of the indicators whose share is defined; below 1 flags a scaled-up `share`
     A leaf whose national total is undefined makes points and shares of the nodes above null with status M.
     Raises ValueError for several periods, an indicator without reference mean, or a place that lacks an indicator.
@@ -55,12 +56,11 @@ def points(
     total = floats(rows, "total", axes)[0]
     place_share = position(share, np.where(missing, share, 0.0), missing, total, weights)
     status = _strongest(floats(defined, "rank", axes), weights)
-    n = len(places)
     return (
         pl.DataFrame(
             {
                 "place": np.repeat(places.to_numpy(), len(nodes)),
-                "node": np.tile(nodes.to_numpy(), n),
+                "node": np.tile(nodes.to_numpy(), len(places)),
                 "points": nullable(base_points * weighted(relatives, weights)),
                 "composite_points": nullable(base_points * weighted(relatives, root_weights)),
                 "share": nullable(place_share.share),

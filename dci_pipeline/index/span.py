@@ -22,8 +22,8 @@ def span(points: pl.DataFrame, shares: pl.DataFrame, *, node_weights: pl.DataFra
             f"points of {axis(points, 'period').to_list()} and shares of {axis(shares, 'period').to_list()}; "
             "expected the same periods in both"
         )
-    level, position = span_points(points), span_shares(shares, node_weights=node_weights)
-    return level.join(position, on=["place", "node"], how="left", maintain_order="left").select(
+    level, place_share = span_points(points), span_shares(shares, node_weights=node_weights)
+    return level.join(place_share, on=["place", "node"], how="left", maintain_order="left").select(
         "place", "node", "points", "composite_points", "share", "imputed_share", "obs_status", "periods_covered"
     )
 

@@ -7,8 +7,9 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,20 @@ class Warehouse:
         """Partners that have a committed slice of a table for a period."""
         folder = self.layout.table(stage, table, period).parent
         return sorted(path.parent.name.removeprefix("partner=") for path in folder.glob(f"partner=*/{PART}"))
+
+    def version_of(self, path: Path) -> str:
+        """Content hash of a committed partition by its file."""
+        return self._metadata(path).get(DATA_KEY, "")
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder on the warehouse's disk for an engine to spill and sink into; gone when the block ends."""
+        folder = self.layout.home / ".scratch" / f"{os.getpid()}-{secrets.token_hex(4)}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _refuse_mix(self, stage: str, table: str, paths: Sequence[Path]) -> None:
         stamps = {_code_and_contract(self._metadata(path)) for path in paths}

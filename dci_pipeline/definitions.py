@@ -1,0 +1,1 @@
+"""The only module Dagster loads: it assembles, from data_contracts/, one set of assets per index, and nothing else."""

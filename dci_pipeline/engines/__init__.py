@@ -1,0 +1,42 @@
+"""Where the heavy stage runs: one engine per name, opened for one piece of work and closed after it.
+
+An engine scans and sinks only the paths it is handed, and moves frames between Narwhals and Polars. What is computed is
+written in `validation`, once; no rule, sum or column name belongs here. An unknown engine is refused, never replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dci_pipeline.engines.protocol import Engine
+from dci_pipeline.findings import Finding
+
+NAMES = ("polars", "duckdb")
+
+__all__ = ["NAMES", "Engine", "engine"]
+
+
+@contextmanager
+def engine(name: str, *, temp_directory: Path | None = None) -> Generator[Engine]:
+    """The engine of that name, closed at the end of the block.
+
+    `temp_directory` is where an engine that spills to disk may do so; without it nothing is spilled.
+    Raises Finding for a name that is not in NAMES.
+    """
+    if name == "polars":
+        from dci_pipeline.engines.polars import Polars
+
+        yield Polars()
+    elif name == "duckdb":
+        from dci_pipeline.engines.duckdb import DuckDB
+
+        opened = DuckDB(temp_directory=temp_directory)
+        try:
+            yield opened
+        finally:
+            opened.close()
+    else:
+        raise Finding("no such engine", found=name, expected="one of " + ", ".join(NAMES),
+                      todo="correct the engine in the settings")

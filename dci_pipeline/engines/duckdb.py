@@ -1,0 +1,44 @@
+"""The heavy stage on DuckDB: an in-memory database, in this process, that may spill to a folder it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import duckdb
+import narwhals.stable.v2 as nw
+
+from dci_pipeline.engines.dtypes import canonical
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class DuckDB:
+    """Satisfies engines.Engine. Relations of two instances cannot be joined."""
+
+    def __init__(self, *, temp_directory: Path | None = None, threads: int | None = None) -> None:
+        config: dict[str, str | bool | int | float | list[str]] = {"preserve_insertion_order": "false"}
+        # An in-memory database would otherwise spill into .tmp of the working directory.
+        config["temp_directory"] = "" if temp_directory is None else str(temp_directory)
+        if threads is not None:
+            config["threads"] = str(threads)
+        self._connection = duckdb.connect(":memory:", config=config)
+
+    def scan(self, paths: Sequence[Path]) -> nw.LazyFrame[Any]:
+        # Partition folders say year=, month=, partner=; detected as columns they would replace those of the file.
+        relation = self._connection.read_parquet([str(path) for path in paths], hive_partitioning=False)
+        return nw.from_native(relation)
+
+    def small(self, frame: pl.DataFrame) -> nw.LazyFrame[Any]:
+        return nw.from_native(self._connection.from_arrow(cast("object", frame.to_arrow())))
+
+    def collect(self, lazy: nw.LazyFrame[Any]) -> pl.DataFrame:
+        return canonical(cast("duckdb.DuckDBPyRelation", lazy.to_native()).pl())
+
+    def sink(self, lazy: nw.LazyFrame[Any], path: Path) -> None:
+        cast("duckdb.DuckDBPyRelation", lazy.to_native()).write_parquet(str(path), compression="zstd")
+
+    def close(self) -> None:
+        self._connection.close()

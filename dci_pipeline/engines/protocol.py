@@ -1,0 +1,34 @@
+"""What the heavy stage asks of an engine: read typed Parquet, take a small table in, give a result or write it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+    import polars as pl
+
+
+class Engine(Protocol):
+    """Frames stay lazy between `scan` or `small` and `collect` or `sink`; all of one engine may be joined."""
+
+    def scan(self, paths: Sequence[Path]) -> nw.LazyFrame[Any]:
+        """The rows of Parquet files of one schema, in no particular order. Folder names add no columns."""
+        ...
+
+    def small(self, frame: pl.DataFrame) -> nw.LazyFrame[Any]:
+        """A small table brought to the engine, for joins."""
+        ...
+
+    def collect(self, lazy: nw.LazyFrame[Any]) -> pl.DataFrame:
+        """The result as a Polars frame with the same dtypes from every engine: counts and sums are Int64.
+
+        Raises Finding naming the column when an integer does not fit Int64.
+        """
+        ...
+
+    def sink(self, lazy: nw.LazyFrame[Any], path: Path) -> None:
+        """The result as one Parquet file, without holding it in memory where the engine can avoid it."""
+        ...

@@ -1,0 +1,136 @@
+"""A refresh: which periods are ready, what is out of date, and every step in order (periods, then years, then the rest).
+
+A period held back by a check or a missing input stops only itself; it is named in the report with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dci_pipeline.findings import Held
+from dci_pipeline.path import path
+from dci_pipeline.periods import Period
+from dci_pipeline.work import Key, Outcome, Step, Work
+
+Progress = Callable[[Step, "Period | None", "Outcome | None"], None]
+
+
+@dataclass
+class Report:
+    """What a refresh did. `held` maps a period to why it did not go on."""
+
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    held: dict[Period, str] = field(default_factory=dict[Period, str])
+
+    def count(self, *states: str) -> int:
+        return sum(1 for outcome in self.outcomes if outcome.state in states)
+
+
+def delivered_periods(work: Work, wanted: Sequence[Period] | None = None) -> tuple[list[Period], dict[Period, str]]:
+    """Periods for which every feed of a leaf has all its partners' deliveries, and the others with what they wait for.
+
+    `wanted` limits the answer; without it every period with any delivery counts.
+    """
+    from dci_pipeline.warehouse import deliveries
+
+    framework, layout = work.framework, work.warehouse.layout
+    used = sorted({str(leaf.feed) for leaf in framework.leaves})
+    periods = wanted if wanted is not None else sorted(
+        {period for feed in used for period in deliveries.periods_delivered(layout, feed, framework.cadence)})
+    ready: list[Period] = []
+    waiting: dict[Period, str] = {}
+    for period in periods:
+        late = [
+            f"{feed} from {', '.join(missing)}" for feed in used
+            if (missing := [partner for partner in framework.feeds[feed].partners
+                            if partner not in deliveries.current(layout, feed, period)])
+        ]
+        if late:
+            waiting[period] = "waits for " + "; ".join(late)
+        else:
+            ready.append(period)
+    return ready, waiting
+
+
+def stale(work: Work, periods: Sequence[Period]) -> dict[Key, list[Period | None]]:
+    """What a refresh of `periods` would compute: by step the partitions that are out of date or read one that is."""
+    dry = Work(work.settings, work.index, dry=True)
+    found: dict[Key, list[Period | None]] = {}
+    for step in path(work.framework):
+        for period in scope(step, periods):
+            if _reads_stale(work, step, period, found) or _is_stale(dry, step, period):
+                found.setdefault(step.key, []).append(period)
+    return found
+
+
+def run_direct(work: Work, periods: Sequence[Period], *, progress: Progress | None = None) -> Report:
+    """Every step over `periods` in this process, one table after the other, without Dagster."""
+    report = Report()
+    for step in path(work.framework):
+        for period in scope(step, [item for item in periods if item not in report.held]):
+            if progress:
+                progress(step, period, None)
+            try:
+                outcome = step.run(work, period)
+            except Held as reason:
+                if period is not None:
+                    report.held[period] = str(reason)
+                continue
+            report.outcomes.append(outcome)
+            if progress:
+                progress(step, period, outcome)
+    return report
+
+
+def scope(step: Step, periods: Sequence[Period]) -> list[Period | None]:
+    """The partitions of a step that a refresh of `periods` touches."""
+    if step.scope == "period":
+        return list(periods)
+    if step.scope == "year":
+        return list(years(periods))
+    return [None]
+
+
+def years(periods: Iterable[Period]) -> list[Period]:
+    """The years that change with `periods`: their own and the next, whose growth they are the base of, when it exists."""
+    found = {period.year() for period in periods}
+    last = max(found, default=None)
+    following = {year.shift(1) for year in found}
+    return sorted(found | {year for year in following if last is not None and year.start <= last.start})
+
+
+def _is_stale(dry: Work, step: Step, period: Period | None) -> bool:
+    try:
+        return step.run(dry, period).state == "stale"
+    except Held:
+        return True
+
+
+def _reads_stale(work: Work, step: Step, period: Period | None, found: dict[Key, list[Period | None]]) -> bool:
+    """Whether any partition that step × period reads is out of date."""
+    for key, how in step.reads:
+        out_of_date = found.get(key)
+        if not out_of_date:
+            continue
+        if how == "all" or period is None or None in out_of_date:
+            return True
+        if any(reads(work, step, period, how, other) for other in out_of_date if other is not None):
+            return True
+    return False
+
+
+def reads(work: Work, step: Step, period: Period, how: str, other: Period) -> bool:
+    """Whether the partition `period` of a step reads the partition `other` of an input, declared as `how`."""
+    if how == "same":
+        return other == period
+    if how == "previous":
+        return other == period.shift(-1)
+    if how == "window":
+        return period.year_before().start <= other.start <= period.start
+    if how == "reference":
+        link = work.framework.link_at(period)
+        return link is not None and other in link.reference
+    if how == "parts":
+        return other.start.year in {period.start.year, period.start.year - 1}
+    return True

@@ -1,0 +1,61 @@
+"""Rows that share a key: found cheaply first, looked into only when there are any.
+
+Over all rows whose key has no null. If every contract column agrees, the row first in (file, file_row) stays and the
+others break key.unique; if any column differs, all of them do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from dci_pipeline.contracts import FeedContract
+
+# A row's place in the delivery as one number: no part file has 2^40 records.
+POSITION: nw.Expr = nw.col("file").cast(nw.Int64) * (1 << 40) + nw.col("file_row")
+
+
+class Engine(Protocol):
+    """The part of an engine that a scan uses."""
+
+    def small(self, frame: pl.DataFrame) -> nw.LazyFrame[Any]: ...
+
+    def collect(self, lazy: nw.LazyFrame[Any]) -> pl.DataFrame: ...
+
+
+def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContract) -> pl.DataFrame | None:
+    """[key columns, _agree, _first] of keys that more than one row has, or None when no key repeats."""
+    key = list(contract.key)
+    keyed = lazy.filter(*[~nw.col(name).is_null() for name in key])
+    if not _any_repeat(engine, keyed, key):
+        return None
+    repeated = keyed.group_by(*key).agg(nw.len().alias("_rows")).filter(nw.col("_rows") > 1).select(*key)
+    # Collected, so that the comparison of whole rows below touches the repeated ones alone.
+    rows = keyed.join(engine.small(engine.collect(repeated)), on=key, how="semi")
+    others = [column for column in contract.columns if column.name not in key]
+    facts: list[nw.Expr] = [nw.len().alias("_rows"), POSITION.min().alias("_first")]
+    agree: list[nw.Expr] = []
+    for number, column in enumerate(others):
+        value, low, high, given = nw.col(column.name), f"_low{number}", f"_high{number}", f"_given{number}"
+        facts += [value.min().alias(low), value.max().alias(high), value.count().alias(given)]
+        same = (nw.col(given) == nw.col("_rows")) & (nw.col(low) == nw.col(high))
+        if column.type == "number":
+            # min and max may pass over NaN, so a mix of NaN and numbers has to be looked for.
+            facts.append(value.is_nan().cast(nw.Int64).sum().alias(f"_nan{number}"))
+            same = same & ((nw.col(f"_nan{number}") == 0) | (nw.col(f"_nan{number}") == nw.col("_rows")))
+        agree.append((nw.col(given) == 0) | same.fill_null(False))
+    compared = rows.group_by(*key).agg(*facts)
+    alike = nw.all_horizontal(*agree, ignore_nulls=False) if agree else nw.col("_rows") > 0
+    return engine.collect(compared.select(*key, alike.alias("_agree"), "_first"))
+
+
+def _any_repeat(engine: Engine, keyed: nw.LazyFrame[Any], key: list[str]) -> bool:
+    if len(key) == 1:
+        counted = keyed.select(nw.col(key[0]).count().alias("rows"), nw.col(key[0]).n_unique().alias("keys"))
+    else:
+        groups = keyed.group_by(*key).agg(nw.len().alias("n"))
+        counted = groups.select(nw.col("n").sum().alias("rows"), nw.len().alias("keys"))
+    found = engine.collect(counted).row(0, named=True)
+    return (found["rows"] or 0) > found["keys"]

@@ -1,0 +1,134 @@
+"""The catalogue: published tables as real tables in one DuckDB file, with a comment on every table and column.
+
+Built beside the last one and renamed over it, so that analysts with the file open never block a run and are never blocked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from dci_pipeline.contracts import TableContract
+from dci_pipeline.framework import Framework
+from dci_pipeline.warehouse.stamps import code_version
+from dci_pipeline.warehouse.store import Warehouse, write_beside
+
+_TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "date": "DATE", "boolean": "BOOLEAN"}
+# The oldest storage format: tools of DuckDB 1.x open the file too.
+_STORAGE = "v1.0.0"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What publishing did; `changed` is False when the file already held these tables."""
+
+    path: Path
+    tables: int
+    rows: int
+    data_version: str
+    changed: bool
+
+
+def up_to_date(warehouse: Warehouse, framework: Framework) -> bool:
+    """Whether the published file was built from what is committed now."""
+    layout = warehouse.layout
+    done = layout.catalogue_stamp
+    return layout.catalogue.is_file() and done.is_file() and done.read_text(encoding="utf-8") == _stamp(
+        warehouse, framework)[1]
+
+
+def build(warehouse: Warehouse, framework: Framework) -> Built:
+    """Publish every committed table that has a contract. Tables without a partition are published empty.
+
+    Writes nothing when the last catalogue was built from the same partitions, contracts and code.
+    """
+    layout = warehouse.layout
+    parts, stamp, version = _stamp(warehouse, framework)
+    if up_to_date(warehouse, framework):
+        return Built(layout.catalogue, len(parts), -1, version, changed=False)
+    layout.root.mkdir(parents=True, exist_ok=True)
+    beside = layout.root / f".{layout.catalogue.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    try:
+        rows = _write(beside, parts, framework)
+        os.replace(beside, layout.catalogue)
+    finally:
+        for leftover in (beside, beside.with_name(beside.name + ".wal")):
+            with suppress(FileNotFoundError):
+                leftover.unlink()
+    write_beside(layout.catalogue_stamp, stamp.encode())
+    return Built(layout.catalogue, len(parts), rows, version, changed=True)
+
+
+def _stamp(warehouse: Warehouse, framework: Framework) -> tuple[dict[str, list[Path]], str, str]:
+    """Partition files by table, the text that names everything the catalogue is built from, and its content hash."""
+    parts = {name: warehouse.partitions("marts", name) for name in sorted(framework.tables)}
+    inputs = {
+        name: {str(path.parent.relative_to(warehouse.layout.home)): warehouse.version_of(path) for path in paths}
+        for name, paths in parts.items()
+    }
+    contracts = {name: framework.tables[name].sha256 for name in parts}
+    stamp = json.dumps({"tables": inputs, "contracts": contracts, "code": code_version()}, sort_keys=True, indent=1)
+    return parts, stamp, hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def _write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> int:
+    rows = 0
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH {_text(str(target))} AS published (STORAGE_VERSION {_text(_STORAGE)})")
+        connection.execute("USE published")
+        for name, paths in parts.items():
+            contract = framework.tables[name]
+            connection.execute(_create(contract))
+            if paths:
+                files = ", ".join(_text(str(path)) for path in paths)
+                columns = ", ".join(_name(column.name) for column in contract.columns)
+                order = ", ".join(_name(key) for key in contract.key) or "ALL"
+                connection.execute(
+                    f"INSERT INTO {_name(name)} SELECT {columns} FROM read_parquet([{files}], "
+                    f"hive_partitioning = false) ORDER BY {order}")
+            counted = connection.sql(f"SELECT count(*) FROM {_name(name)}").fetchall()
+            rows += int(counted[0][0])
+            for comment in _comments(contract):
+                connection.execute(comment)
+        connection.execute("USE memory")
+        connection.execute("DETACH published")
+    return rows
+
+
+def _create(contract: TableContract) -> str:
+    columns = ", ".join(
+        f"{_name(column.name)} {_TYPES[column.type]}"
+        + (" NOT NULL" if column.required else "")
+        for column in contract.columns
+    )
+    return f"CREATE TABLE {_name(contract.table)} ({columns})"
+
+
+def _comments(contract: TableContract) -> list[str]:
+    """COMMENT statements: what the contract says, with the Chinese name and the unit."""
+    table = _name(contract.table)
+    said = [f"COMMENT ON TABLE {table} IS {_text(_joined(contract.label, contract.description))}"]
+    for column in contract.columns:
+        unit = f" Unit: {column.unit}." if column.unit else ""
+        said.append(f"COMMENT ON COLUMN {table}.{_name(column.name)} IS "
+                    f"{_text(_joined(column.label, column.description) + unit)}")
+    return said
+
+
+def _joined(label: str, description: str) -> str:
+    return f"{label}: {description}" if label else description
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,120 @@
+"""One index being worked on: its framework, geography, warehouse and engine, and what steps say about their work.
+
+Holds no logic of its own; steps load through it, call pure functions and commit through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dci_pipeline.framework import Framework, read_framework
+from dci_pipeline.periods import Period
+from dci_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dci_pipeline.geography import Geography
+    from dci_pipeline.warehouse.store import Warehouse
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of one period: passed or not, how hard it is, and the first offending rows."""
+
+    name: str
+    passed: bool
+    severity: str
+    says: str
+    rows: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step did for one period.
+
+    `state` is written, unchanged (nothing to do), same (recomputed, equal rows) or stale (out of date, in dry work).
+    """
+
+    key: Key
+    period: Period | None
+    state: str
+    rows: int
+    data_version: str
+    checks: tuple[CheckResult, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def failures(self) -> tuple[CheckResult, ...]:
+        """Failed checks that block."""
+        return tuple(check for check in self.checks if not check.passed and check.severity == "error")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One table's step: where it stands in the path, how often it runs, what it reads.
+
+    scope: 'period', 'year' or 'once'. reads: (key, how) with how one of same, window (the periods up to a year before),
+    previous, reference, parts (a year's periods, and the year before's) or all.
+    """
+
+    key: Key
+    scope: str
+    run: Callable[[Work, Period | None], Outcome]
+    reads: tuple[tuple[Key, str], ...]
+    description: str
+    checks: tuple[tuple[str, str], ...] = ()
+    published: bool = False
+
+
+class Work:
+    """One index, opened once per process."""
+
+    def __init__(self, settings: Settings, index: str, *, dry: bool = False):
+        self.settings = settings
+        self.index = index
+        # A dry piece of work finds out what is out of date and computes nothing: its outcomes say 'stale'.
+        self.dry = dry
+
+    @cached_property
+    def framework(self) -> Framework:
+        return read_framework(self.settings.contracts, self.index)
+
+    @cached_property
+    def geography(self) -> Geography:
+        from dci_pipeline.geography import read_geography
+
+        return read_geography(self.settings.contracts / self.index)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        from dci_pipeline.warehouse.store import Warehouse
+
+        return Warehouse(self.settings.warehouse, self.index)
+
+    @cached_property
+    def types(self) -> pl.DataFrame:
+        """[place, type, member Boolean] of every place, sorted."""
+        import polars as pl
+
+        members = {entity.type for entity in self.framework.place_types if entity.member}
+        return self.geography.places.select(
+            place="code", type="type", member=pl.col("type").is_in(sorted(members))).sort("place")
+
+    @property
+    def ranked(self) -> list[str]:
+        return [entity.type for entity in self.framework.entities if entity.ranked]
+
+    @property
+    def period_table(self) -> str:
+        """Name of the index table of the index's own cadence."""
+        return f"index_{self.framework.cadence}"
+
+    @property
+    def quality_table(self) -> str:
+        return f"quality_{self.framework.cadence}"
