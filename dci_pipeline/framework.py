@@ -8,9 +8,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from dci_pipeline import contracts, periods
 from dci_pipeline.contracts import FeedContract, TableContract, content_hash, only, read_yaml
@@ -265,6 +265,11 @@ def _entities(item: object, where: str) -> Iterable[EntityType]:
 def _wave(path: Path) -> Wave:
     where = "/".join(path.parts[-3:])
     side = only(read_yaml(path.with_suffix(".yaml")), _WAVE, where=where.replace(".csv", ".yaml"))
+    try:
+        date.fromisoformat(str(side["effective_from"]))
+    except ValueError as error:
+        raise Finding("not a date", where=f"{where.replace('.csv', '.yaml')} effective_from",
+                      found=side["effective_from"], expected="a day such as 2018-01-01") from error
     with path.open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines)
         if tuple(reader.fieldnames or ()) != _SCORES:

@@ -60,9 +60,10 @@ class Geography:
         return pl.concat([usable, outside]).unique("alias", keep="any").sort("alias")
 
     def members_at(self, period: Period) -> pl.DataFrame:
-        """Primary memberships in `period`: [group_type, group, place], sorted."""
+        """Primary memberships of places valid in `period`: [group_type, group, place], sorted."""
         return (
             self.membership.filter(_valid(period) & (pl.col("primary") == "1"))
+            .join(self.places_at(period), left_on="place", right_on="code", how="semi")
             .select("group_type", "group", "place").sort("group_type", "group", "place")
         )
 

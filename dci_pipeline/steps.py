@@ -14,9 +14,8 @@ from dci_pipeline import engines
 from dci_pipeline.contracts import content_hash
 from dci_pipeline.findings import Held
 from dci_pipeline.framework import Link
-from dci_pipeline.index import limits, span
-from dci_pipeline.index.points import points as index_points
-from dci_pipeline.index.reference import reference_means
+from dci_pipeline.index import imputed, reference_means, span, with_place_limit
+from dci_pipeline.index import points as index_points
 from dci_pipeline.indicators.values import values as indicator_values
 from dci_pipeline.marts import dimensions, index_period, index_year, quality
 from dci_pipeline.marts.promise import promised
@@ -144,7 +143,7 @@ def _cover(work: Work, period: Period, feed: str, partners: list[str]) -> bool:
     if warehouse.fresh("validation", f"{feed}_coverage", period, stamp):
         return False
     covered = judged.coverage(
-        _sums(work, period, feed, partners), contract=contract,
+        _sums(work, period, feed, partners), contract=contract, period=period,
         leaves=[leaf for leaf in work.framework.leaves_of(feed) if leaf.node in _expected_leaves(work, feed, period)],
         places=work.geography.places_at(period),
         expected_types=[entity.type for entity in work.framework.place_types if entity.member], delivered=partners,
@@ -169,7 +168,7 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
     for partner in partners:
         verdict = warehouse.read("validation", f"{feed}_verdict", period, partner=partner)
         rows += int(verdict["rows"][0])
-        rejected += int(verdict.filter(pl.col("rule") == "any")["unexpected"].sum())
+        rejected += _rejected(work, period, feed, partner)
         for rule in verdict.filter(~pl.col("passed")).iter_rows(named=True):
             blocking = blocking or rule["severity"] == "error"
             failing.append({"partner": partner, **{name: rule[name] for name in (
@@ -187,6 +186,12 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
     version = content_hash(_versions(work, "validation", f"{feed}_sums", period, partners))
     return Outcome(("validation", feed), period, "written" if written else "unchanged", rows, version, checks,
                    {"rejected_rows": rejected, "partners": ", ".join(partners)})
+
+
+def _rejected(work: Work, period: Period, feed: str, partner: str) -> int:
+    """Rows of a slice in quarantine, each counted once."""
+    counts = work.warehouse.read("validation", f"{feed}_rule_counts", period, partner=partner)
+    return int(counts.filter(pl.col("rule") == "any")["unexpected"].sum())
 
 
 def first_offending(work: Work, period: Period, feed: str) -> list[Mapping[str, object]]:
@@ -328,10 +333,20 @@ def points(work: Work, period: Period | None) -> Outcome:
 
 def _with_status(work: Work, frame: pl.DataFrame) -> pl.DataFrame:
     """A leaf carried too long is M; a node above it is E, unless more of it is imputed than the index file allows."""
-    inner = pl.col("node").is_in([node.node for node in work.framework.nodes if node.feed is None])
-    softened = frame.with_columns(obs_status=pl.when(inner & (pl.col("obs_status") == "M") & pl.col("points").is_not_null())
-                                  .then(pl.lit("E")).otherwise("obs_status"))
-    return limits.with_place_limit(softened, limit=work.framework.place_imputed_limit)
+    inner = pl.col("node").is_in(_inner_nodes(work))
+    softened = pl.when(inner & (pl.col("obs_status") == "M") & pl.col("points").is_not_null()).then(pl.lit("E"))
+    return _limited(work, frame.with_columns(obs_status=softened.otherwise("obs_status")))
+
+
+def _limited(work: Work, frame: pl.DataFrame) -> pl.DataFrame:
+    """Status M for places of which more than the index file allows is imputed, at every node above the leaves."""
+    for node in _inner_nodes(work):
+        frame = with_place_limit(frame, node=node, limit=work.framework.place_imputed_limit)
+    return frame
+
+
+def _inner_nodes(work: Work) -> list[str]:
+    return [node.node for node in work.framework.nodes if node.feed is None]
 
 
 def _imputed_check(work: Work, period: Period, link: Link) -> CheckResult:
@@ -340,8 +355,8 @@ def _imputed_check(work: Work, period: Period, link: Link) -> CheckResult:
     over: list[Mapping[str, object]] = []
     largest = 0.0
     for root in sorted(link.basket):
-        imputed = limits.nation_imputed(now, node_weights=_node_weights(work, link, root)).filter(pl.col("node") == root)
-        share = float(imputed["imputed_share"][0] or 0.0)
+        nation = imputed(now, node_weights=_node_weights(work, link, root)).filter(pl.col("node") == root)
+        share = float(nation["imputed_share"][0] or 0.0)
         largest = max(largest, share)
         if share > work.framework.nation_imputed_limit:
             over.append({"node": root, "imputed_share": share, "limit": work.framework.nation_imputed_limit})
@@ -432,11 +447,13 @@ def _span(work: Work, items: list[Period]) -> pl.DataFrame:
     for root in sorted(link.basket):
         weights = _node_weights(work, link, root)
         own = level.filter(pl.col("node").is_in(weights["node"].unique().implode()))
-        frames.append(span.span(own, volumes, node_weights=weights))
+        frames.append(span(own, volumes, node_weights=weights))
     # In a span what counts is how much of it is imputed, not how the worst of its periods stood.
-    joined = pl.concat(frames).with_columns(obs_status=pl.when(pl.col("imputed_share") > 0).then(pl.lit("E"))
-                                            .otherwise(pl.lit("A")))
-    return limits.with_place_limit(joined, limit=work.framework.place_imputed_limit).sort("node", "place")
+    status = (
+        pl.when((pl.col("obs_status") == "M") & (pl.col("imputed_share") >= 1.0)).then(pl.lit("M"))
+        .when(pl.col("imputed_share") > 0).then(pl.lit("E")).otherwise(pl.lit("A"))
+    )
+    return _limited(work, pl.concat(frames).with_columns(obs_status=status)).sort("node", "place")
 
 
 def _year_parts(work: Work, year: Period) -> list[Period]:
@@ -468,18 +485,20 @@ def quality_of_period(work: Work, period: Period | None) -> Outcome:
                    _versions(work, "validation", f"{feed}_verdict", period, sorted(found)).items()}
 
     def compute() -> pl.DataFrame:
-        imputed = dict(warehouse.read("normalise", "totals", period).select("indicator", "imputed_share").iter_rows())
+        shares_imputed = dict(
+            warehouse.read("normalise", "totals", period).select("indicator", "imputed_share").iter_rows())
         slices = [
             quality.SliceQuality(
                 feed, partner,
                 warehouse.read("validation", f"{feed}_verdict", period, partner=partner) if partner in found else None,
                 warehouse.read("validation", f"{feed}_sums", period, partner=partner) if partner in found else None,
+                _rejected(work, period, feed, partner) if partner in found else 0,
                 found[partner].sha256 if partner in found else None, framework.feeds[feed].version)
             for feed, found in sorted(arrived.items()) for partner in sorted({*framework.feeds[feed].partners, *found})
         ]
         members = {entity.type for entity in framework.place_types if entity.member}
         expected = work.geography.places_at(period).filter(pl.col("type").is_in(sorted(members)))["code"].to_list()
-        worst = {feed: max([imputed.get(leaf.node) or 0.0 for leaf in framework.leaves_of(feed)
+        worst = {feed: max([shares_imputed.get(leaf.node) or 0.0 for leaf in framework.leaves_of(feed)
                             if leaf.node in _expected_leaves(work, feed, period)] or [0.0]) for feed in framework.feeds}
         return promised(quality.quality(slices, period=period.start, period_column=framework.cadence,
                                         expected=expected, imputed=worst), table)

@@ -17,6 +17,7 @@ import polars as pl
 
 from dci_pipeline import periods
 from dci_pipeline.contracts import Column, FeedContract, Rule
+from dci_pipeline.feeds.decoding import GZIP, PARQUET
 from dci_pipeline.feeds.encoding import EXTRA
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
@@ -42,7 +43,7 @@ _NOWHERE = "no such place"
 
 @dataclass(frozen=True)
 class Planted:
-    """A faulty delivery: its rows, the `file_row` numbers each rule must reject, and the places no row names any more."""
+    """A faulty delivery: its rows, the `file_row` numbers each rule must reject, the places no row names any more."""
 
     frame: pl.DataFrame
     rows: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
@@ -74,7 +75,7 @@ def plant(frame: pl.DataFrame, contract: FeedContract, *, rule: str, count: int,
     """
     text = frame.with_columns(pl.all().cast(pl.String))
     if rule in FRAME_FAULTS:
-        return _whole(text, contract, rule, count, seed, period, aliases)
+        return _whole(text, contract, rule=rule, count=count, seed=seed, period=period, aliases=aliases)
     broken = next((item for item in contract.rules if item.id == rule), None)
     if broken is None and rule not in ROW_FAULTS:
         raise Finding("no such fault", where=contract.where, found=rule, expected=", ".join(names(contract)))
@@ -89,19 +90,20 @@ def plant(frame: pl.DataFrame, contract: FeedContract, *, rule: str, count: int,
         return Planted(_set(text.with_columns(pl.Series(EXTRA, extra, dtype=pl.String)), EXTRA, rows,
                             ["surplus"] * count), {rule: rows})
     column = contract.by_name[broken.column]
-    values = [_bad(str(text[column.source][row - 1]), broken, column, contract, period, outside, at)
+    values = [_bad(str(text[column.source][row - 1]), broken, column=column, contract=contract, period=period,
+                   outside=outside, at=at)
               for at, row in enumerate(rows)]
     return Planted(_set(text, column.source, rows, values), {rule: rows})
 
 
 def spoil(data: bytes, contract: FeedContract, *, fault: str) -> bytes:
     """The bytes of a good file, broken as a whole: a name in BYTE_FAULTS."""
+    packed = data[:2] == GZIP or data[:4] == PARQUET
     if fault == "truncated":
-        # A text file cut between two records is a shorter good file; cut inside a packed one, or inside a letter.
-        if data[:2] == b"\x1f\x8b" or data[:4] == b"PAR1":
-            return data[: len(data) * 2 // 3]
-        return data.rstrip(b"\r\n")[:-1] + b'"' if data[:1] != b'"' else data[: len(data) * 2 // 3]
+        return data[: len(data) * 2 // 3] if packed else _cut_text(data, contract)
     if fault == "wrong_encoding":
+        if packed:
+            raise Finding("only plain text has an encoding", where=contract.where, todo="spoil the text, then pack it")
         is_utf8 = contract.encoding.lower().replace("_", "-") == "utf-8"
         return data.decode(contract.encoding).encode("gb18030" if is_utf8 else "utf-8")
     if fault == "too_large":
@@ -109,12 +111,19 @@ def spoil(data: bytes, contract: FeedContract, *, fault: str) -> bytes:
     raise Finding("no such fault", found=fault, expected=", ".join(BYTE_FAULTS))
 
 
+def _cut_text(data: bytes, contract: FeedContract) -> bytes:
+    """Cut inside a letter of several bytes; text cut anywhere else is a shorter file with one ragged row at most."""
+    text = data.decode(contract.encoding)
+    at = next((at for at in range(len(text) * 2 // 3, len(text)) if len(text[at].encode(contract.encoding)) > 1), 1)
+    return text[: at + 1].encode(contract.encoding)[:-1]
+
+
 def _set(frame: pl.DataFrame, column: str, rows: Sequence[int], values: Sequence[str | None]) -> pl.DataFrame:
     changed = frame[column].scatter([row - 1 for row in rows], pl.Series(list(values), dtype=pl.String))
     return frame.with_columns(changed.alias(column))
 
 
-def _bad(value: str, rule: Rule, column: Column, contract: FeedContract, period: Period, outside: Sequence[str],
+def _bad(value: str, rule: Rule, *, column: Column, contract: FeedContract, period: Period, outside: Sequence[str],
          at: int) -> str | None:
     """A value in place of `value` that breaks `rule` and nothing else."""
     if rule.kind == "not_null":
@@ -185,7 +194,7 @@ def _copies(text: pl.DataFrame, contract: FeedContract, rows: list[int], *, conf
     return Planted(pl.concat([text, copies]), {"key.unique": rows + new})
 
 
-def _whole(text: pl.DataFrame, contract: FeedContract, rule: str, count: int, seed: int, period: Period,
+def _whole(text: pl.DataFrame, contract: FeedContract, *, rule: str, count: int, seed: int, period: Period,
            aliases: pl.DataFrame | None) -> Planted:
     if rule == "unknown_column":
         return Planted(text.with_columns(pl.lit("?").alias("surprise")))
@@ -208,10 +217,10 @@ def _wrong_month(text: pl.DataFrame, contract: FeedContract, period: Period) -> 
     column = contract.role("date")
     if column is None:
         raise Finding("a feed without a date column cannot be of the wrong month", where=contract.where)
-    form = column.format or "%Y-%m-%d"
-    shift = period.start - period.shift(-1).start
-    days = {day: (datetime.strptime(day, form) - shift).strftime(form) for day in text[column.source].unique().to_list()}
-    # Shifted by the length of the month before, every day lies before the period: it is at most as long as that plus 3.
-    days = {day: min(moved, (period.start - timedelta(days=1)).strftime(form)) for day, moved in days.items()}
-    moved = text.with_columns(pl.col(column.source).replace_strict(days))
+    form, before = column.format or "%Y-%m-%d", period.shift(-1)
+    days: dict[str, str] = {}
+    for day in text[column.source].unique().drop_nulls().to_list():
+        later = datetime.strptime(day, form).date() - period.start
+        days[day] = min(before.start + later, period.start - timedelta(days=1)).strftime(form)
+    moved = text.with_columns(pl.col(column.source).replace_strict(days, default=None))
     return Planted(moved, {f"{column.name}.in_period": list(range(1, text.height + 1))})

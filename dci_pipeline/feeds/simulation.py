@@ -1,4 +1,4 @@
-"""Simulated partners: deliveries as a partner of the contract would send them, from a contract, a geography and a profile.
+"""Simulated partners: deliveries as a partner would send them, from a contract, a geography and a profile.
 
 Every number is invented; it follows from the seed, the feed, the partner and the period alone, so equal requests give
 equal bytes. What the nation's levels, growth and seasons are is data (the index's simulation file), not code.
@@ -147,7 +147,8 @@ def _numbers(raw: object, where: str) -> dict[str, float]:
 
 
 def level(measure: MeasureProfile, period: Period, first: Period) -> float:
-    """The nation's level of a measure in `period`: growth compounded by the period from `first` on, times the season."""
+    """The nation's level of a measure in `period`: growth compounded period by period from `first`, times the season.
+    """
     if len(measure.season) != period.per_year:
         raise Finding("one seasonal factor per period of a year", found=f"{len(measure.season)} factors",
                       expected=str(period.per_year), todo="mend season in the simulation file")
@@ -191,9 +192,10 @@ def simulate(contract: FeedContract, *, cadence: str, period: Period, partner: s
         elif column.role == "dimension":
             columns[column.source] = _gather(cells.values[column.name], row_cell)
         elif column.role == "place":
-            columns[column.source] = _names(aliases, codes, row_place, profile, contract, partner, period, seed)
+            columns[column.source] = _names(aliases, codes, row_place=row_place, profile=profile, contract=contract,
+                                            partner=partner, period=period, seed=seed)
         else:
-            columns[column.source] = _told(column, contract, partner, period, total, seed)
+            columns[column.source] = _told(column, contract, partner=partner, period=period, total=total, seed=seed)
     for name, value in contract.row_filter.items():
         columns[name] = pl.Series([value]).new_from_index(0, total)
     return pl.DataFrame(columns)
@@ -354,7 +356,7 @@ def _as_sent(values: Ints, column: Column) -> pl.Series:
     return series / column.multiplier if column.multiplier else series
 
 
-def _names(aliases: pl.DataFrame, codes: list[str], row_place: Ints, profile: Profile, contract: FeedContract,
+def _names(aliases: pl.DataFrame, codes: list[str], *, row_place: Ints, profile: Profile, contract: FeedContract,
            partner: str, period: Period, seed: int) -> pl.Series:
     """The place of each record as the partner writes it: mostly one name for a place, at times another usable one."""
     usable = (
@@ -377,7 +379,8 @@ def _names(aliases: pl.DataFrame, codes: list[str], row_place: Ints, profile: Pr
     return _gather(names, starts[row_place] + pick)
 
 
-def _told(column: Column, contract: FeedContract, partner: str, period: Period, total: int, seed: int) -> pl.Series:
+def _told(column: Column, contract: FeedContract, *, partner: str, period: Period, total: int,
+          seed: int) -> pl.Series:
     """A column that says who sent the record, which it is, and when."""
     if column.role == "partner":
         return pl.Series([partner]).new_from_index(0, total)

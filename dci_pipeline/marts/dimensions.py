@@ -66,7 +66,7 @@ def weights(alphas: pl.DataFrame, *, node_weights: pl.DataFrame, agreement: pl.D
         .join(agreement.select("wave", "node", "kendall_w"), on=["wave", "node"], how="left")
         .join(errors.select("wave", "node", "child", "se"), on=["wave", "node", "child"], how="left")
         .with_columns(assumption=pl.col("assumption") | pl.col("wave_assumption"),
-                      effective_from=pl.col("effective_from").str.to_date("%Y-%m-%d", strict=False))
+                      effective_from=pl.col("effective_from").str.to_date("%Y-%m-%d"))
         .sort("wave", "node", "child")
     )
 

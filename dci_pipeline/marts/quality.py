@@ -18,6 +18,7 @@ class SliceQuality:
     partner: str
     verdict: pl.DataFrame | None
     sums: pl.DataFrame | None
+    rejected: int
     delivery_sha256: str | None
     contract_version: str
 
@@ -26,7 +27,7 @@ def quality(slices: Sequence[SliceQuality], *, period: date, period_column: str,
             imputed: Mapping[str, float]) -> pl.DataFrame:
     """One partition of the table, sorted by feed, partner.
 
-    verdict: [rule, rows, unexpected, passed, …] with a last rule `any` counting rejected rows once; sums [place, …];
+    verdict: [rule, rows, unexpected, passed, …]; rejected: rows in quarantine, each counted once; sums [place, …];
     expected: codes of the places a feed should cover; imputed: feed → largest imputed share of its indicators, a fraction.
     """
     rows: list[dict[str, object]] = []
@@ -35,7 +36,7 @@ def quality(slices: Sequence[SliceQuality], *, period: date, period_column: str,
         if part.sums is not None:
             present = part.sums.filter(pl.col("place").is_in(list(expected)))["place"].n_unique()
         rows.append({
-            "feed": part.feed, period_column: period, "partner": part.partner, **_counts(part.verdict),
+            "feed": part.feed, period_column: period, "partner": part.partner, **_counts(part.verdict, part.rejected),
             "places_expected": len(expected), "places_present": present,
             "coverage": 100.0 * present / len(expected) if expected else None,
             "imputed_share": imputed.get(part.feed), "delivery_sha256": part.delivery_sha256,
@@ -50,15 +51,13 @@ def quality(slices: Sequence[SliceQuality], *, period: date, period_column: str,
     return pl.DataFrame(rows, schema=schema).sort("feed", "partner")
 
 
-def _counts(verdict: pl.DataFrame | None) -> dict[str, object]:
+def _counts(verdict: pl.DataFrame | None, rejected: int) -> dict[str, object]:
     if verdict is None or verdict.is_empty():
         return {"rows": 0, "rejected_rows": 0, "rejected_by_rule": "{}", "checks_passed": 0, "checks_failed": 0}
-    rules = verdict.filter(pl.col("rule") != "any")
     broken = {str(rule): int(count) for rule, count in
-              rules.filter(pl.col("unexpected") > 0).select("rule", "unexpected").iter_rows()}
-    rejected = verdict.filter(pl.col("rule") == "any")["unexpected"]
+              verdict.filter(pl.col("unexpected") > 0).select("rule", "unexpected").iter_rows()}
     return {
-        "rows": int(verdict["rows"][0]), "rejected_rows": int(rejected[0]) if len(rejected) else 0,
+        "rows": int(verdict["rows"][0]), "rejected_rows": rejected,
         "rejected_by_rule": json.dumps(broken, ensure_ascii=False, sort_keys=True),
-        "checks_passed": int(rules["passed"].sum()), "checks_failed": int((~rules["passed"]).sum()),
+        "checks_passed": int(verdict["passed"].sum()), "checks_failed": int((~verdict["passed"]).sum()),
     }

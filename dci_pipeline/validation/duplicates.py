@@ -58,4 +58,4 @@ def _any_repeat(engine: Engine, keyed: nw.LazyFrame[Any], key: list[str]) -> boo
         groups = keyed.group_by(*key).agg(nw.len().alias("n"))
         counted = groups.select(nw.col("n").sum().alias("rows"), nw.len().alias("keys"))
     found = engine.collect(counted).row(0, named=True)
-    return (found["rows"] or 0) > found["keys"]
+    return (found["rows"] or 0) > (found["keys"] or 0)

@@ -1,6 +1,6 @@
 """The method's formulas in fractions, written from the page for small cases: the answer the floats are held against.
 
-Dictionaries, no arrays, and every formula as it is printed, so that it shares nothing with the package but the notation.
+Dictionaries, no arrays, every formula as it is printed: it shares nothing with the package but the notation.
 """
 
 from collections.abc import Mapping, Sequence

@@ -60,16 +60,28 @@ def levels(months: list[Month], *, base_points: float = 100.0) -> list[pl.DataFr
     ("month", "node", "place", "expected"),
     [
         pytest.param(BASE, "r", "A", (38.0, 38.0, 0.38, 0.0, "A", 1.0), id="the root in its reference"),
-        pytest.param(BASE, "g", "A", (56.0, 28.0, 0.56, 0.0, "A", 1.0), id="a group: own level and additive in the root"),
+        pytest.param(
+            BASE, "g", "A", (56.0, 28.0, 0.56, 0.0, "A", 1.0), id="a group: own level and additive in the root"
+        ),
         pytest.param(BASE, "two", "C", (20.0, 4.0, 0.2, 0.0, "A", 1.0), id="a leaf"),
         pytest.param(
-            {**BASE, "one": [72, None, 33]}, "one", "B", (45.0, 13.5, 0.3, 1.0, "E", 1.0), id="a carried leaf is all imputed"
+            {**BASE, "one": [72, None, 33]},
+            "one",
+            "B",
+            (45.0, 13.5, 0.3, 1.0, "E", 1.0),
+            id="a carried leaf is all imputed",
         ),
         pytest.param(
-            {**BASE, "one": [72, None, 33]}, "r", "B", (44.5, 44.5, 0.4, 0.225, "E", 1.0), id="the root over a carried leaf"
+            {**BASE, "one": [72, None, 33]},
+            "r",
+            "B",
+            (44.5, 44.5, 0.4, 0.225, "E", 1.0),
+            id="the root over a carried leaf",
         ),
         pytest.param({**BASE, "one": [72, None, 33]}, "r", "A", (41.6, 41.6, 0.344, 0.0, "A", 1.0), id="its neighbour"),
-        pytest.param({**BASE, "two": [0, 0, 0]}, "g", "A", (36.0, 18.0, 0.6, 0.0, "A", 0.6), id="X = 0: others scaled up"),
+        pytest.param(
+            {**BASE, "two": [0, 0, 0]}, "g", "A", (36.0, 18.0, 0.6, 0.0, "A", 0.6), id="X = 0: others scaled up"
+        ),
         pytest.param({**BASE, "two": [0, 0, 0]}, "two", "A", (0.0, 0.0, None, None, "A", 0.0), id="X = 0: no share"),
         pytest.param({**BASE, "one": [None] * 3}, "g", "A", (None, None, None, None, "M", 1.0), id="undefined above"),
         pytest.param({**BASE, "one": [None] * 3}, "three", "A", (20.0, 10.0, 0.2, 0.0, "A", 1.0), id="and not beside"),
@@ -84,7 +96,17 @@ def test_points(month: Month, node: str, place: str, expected: tuple[float | str
 
 def test_columns_and_order() -> None:
     found = levels([BASE])[0]
-    names = ["period", "place", "node", "points", "composite_points", "share", "imputed_share", "obs_status", "share_weight"]
+    names = [
+        "period",
+        "place",
+        "node",
+        "points",
+        "composite_points",
+        "share",
+        "imputed_share",
+        "obs_status",
+        "share_weight",
+    ]
     assert found.columns == names
     assert found.select("node", "place").rows() == [(n, c) for n in ("g", "one", "r", "three", "two") for c in "ABC"]
 
@@ -116,15 +138,21 @@ def test_points_refuse_several_periods_and_a_leaf_without_reference() -> None:
     with pytest.raises(ValueError, match="shares of 2 periods"):
         points(pl.concat(two), node_weights=TREE, reference_totals=means, base_points=100.0)
     with pytest.raises(ValueError, match=r"no positive mean for \['one'\]"):
-        points(two[0], node_weights=TREE, reference_totals=means.filter(pl.col("indicator") != "one"), base_points=100.0)
+        points(
+            two[0], node_weights=TREE, reference_totals=means.filter(pl.col("indicator") != "one"), base_points=100.0
+        )
 
 
 def test_the_steps_and_the_public_door_agree() -> None:
     months: list[Month] = [BASE, {"one": [72, 45, 33], "two": [6, 6, 4], "three": [40, 120, 40]}]
-    rows = [(DAYS[t], PLACES[c], j, x) for t, m in enumerate(months) for j, given in m.items() for c, x in enumerate(given)]
+    rows = [
+        (DAYS[t], PLACES[c], j, x) for t, m in enumerate(months) for j, given in m.items() for c, x in enumerate(given)
+    ]
     values = pl.DataFrame(rows, schema=["period", "place", "indicator", "value"], orient="row")
     chain = links("fixed_base", reference_start=DAYS[0], reference_end=DAYS[0], end=DAYS[1])
-    root = TREE.filter(pl.col("node") == "r").select("indicator", alpha="weight").join(chain.select("link"), how="cross")
+    root = (
+        TREE.filter(pl.col("node") == "r").select("indicator", alpha="weight").join(chain.select("link"), how="cross")
+    )
     index = compute(values, root, chain)
     steps = pl.concat(levels(months)).filter(pl.col("node") == "r")
     for name in ("points", "share"):
@@ -142,12 +170,22 @@ def test_reference_means_are_means_of_the_national_totals() -> None:
 @pytest.mark.parametrize(
     ("months", "keep", "message"),
     [
-        pytest.param([BASE, BASE], (pl.col("indicator") == "one") & (pl.col("period") == DAYS[1]), "'one': no national total in 1 of 2", id="a period is absent"),
+        pytest.param(
+            [BASE, BASE],
+            (pl.col("indicator") == "one") & (pl.col("period") == DAYS[1]),
+            "'one': no national total in 1 of 2",
+            id="a period is absent",
+        ),
         pytest.param([{**BASE, "two": [0, 0, 0]}], pl.lit(False), "'two': mean total 0.0", id="no volume"),
-        pytest.param([BASE, {**BASE, "two": [None] * 3}], pl.lit(False), "'two': the national total of 2020-02-01 is undefined", id="undefined"),
+        pytest.param(
+            [BASE, {**BASE, "two": [None] * 3}],
+            pl.lit(False),
+            "'two': the national total of 2020-02-01 is undefined",
+            id="undefined",
+        ),
         pytest.param([BASE], pl.lit(True), "found no rows", id="nothing"),
     ],
-)  # fmt: skip
+)
 def test_reference_means_refuse(months: list[Month], keep: pl.Expr, message: str) -> None:
     rows = pl.concat([totals(p) for p in history(months)]).filter(~keep)
     with pytest.raises(ValueError, match=message):
@@ -157,9 +195,7 @@ def test_reference_means_refuse(months: list[Month], keep: pl.Expr, message: str
 def test_effective_weights_drift_with_the_totals() -> None:
     periods = history([BASE, {**BASE, "one": [600, 300, 100]}])
     means = reference_means(totals(periods[0]))
-    at_base, later = (
-        effective_weights(totals(p), reference_means=means, node_weights=TREE, root="r") for p in periods
-    )
+    at_base, later = (effective_weights(totals(p), reference_means=means, node_weights=TREE, root="r") for p in periods)
     assert at_base.get_column("omega").to_list() == pytest.approx([0.3, 0.5, 0.2])
     assert later.get_column("omega").to_list() == pytest.approx([3 / 3.7, 0.5 / 3.7, 0.2 / 3.7])
     assert concentration(at_base) == pytest.approx(1 / 0.38)
@@ -170,15 +206,21 @@ def test_effective_weights_drift_with_the_totals() -> None:
     assert empty.get_column("omega").to_list() == [None] * 3
     assert concentration(empty) is None
     with pytest.raises(ValueError, match=r"without total or reference mean \['one'\]"):
-        effective_weights(totals(periods[0]).filter(pl.col("indicator") != "one"), reference_means=means, node_weights=TREE, root="r")
+        effective_weights(
+            totals(periods[0]).filter(pl.col("indicator") != "one"), reference_means=means, node_weights=TREE, root="r"
+        )
 
 
 @pytest.mark.parametrize(
     ("month", "expected"),
     [
         pytest.param(BASE, {"r": 0.0, "g": 0.0, "one": 0.0}, id="complete"),
-        pytest.param({**BASE, "one": [72, None, 33]}, {"r": 0.09, "g": 0.18, "one": 0.3}, id="one place of one indicator"),
-        pytest.param({**BASE, "one": [None] * 3}, {"r": 0.3, "g": 0.6, "one": 1.0, "three": 0.0}, id="an undefined total"),
+        pytest.param(
+            {**BASE, "one": [72, None, 33]}, {"r": 0.09, "g": 0.18, "one": 0.3}, id="one place of one indicator"
+        ),
+        pytest.param(
+            {**BASE, "one": [None] * 3}, {"r": 0.3, "g": 0.6, "one": 1.0, "three": 0.0}, id="an undefined total"
+        ),
         pytest.param(
             {**BASE, "one": [72, None, 33], "two": [0, 0, 0]}, {"r": 0.1125, "g": 0.3, "two": None}, id="beside X = 0"
         ),
@@ -236,7 +278,9 @@ def years(draw: st.DrawFn) -> list[Month]:
     """A few months of three indicators, the later ones with holes."""
     size = draw(st.integers(2, 5))
     full = st.lists(volumes, min_size=size, max_size=size)
-    holes = st.lists(st.one_of(volumes, volumes, st.none()), min_size=size, max_size=size).filter(lambda x: x[0] is not None)
+    holes = st.lists(st.one_of(volumes, volumes, st.none()), min_size=size, max_size=size).filter(
+        lambda x: x[0] is not None
+    )
     first: Month = {j: [*draw(full)] for j in BASE}
     return [first, *({j: draw(holes) for j in BASE} for _ in range(draw(st.integers(0, 3))))]
 
@@ -286,7 +330,8 @@ def test_law_the_order_of_rows_does_not_change_a_byte(months: list[Month], seed:
     means = reference_means(totals(periods[0]))
     one = [points(p, node_weights=TREE, reference_totals=means, base_points=100.0) for p in periods]
     other = [
-        points(shuffle(p), node_weights=shuffle(TREE), reference_totals=shuffle(means), base_points=100.0) for p in periods
+        points(shuffle(p), node_weights=shuffle(TREE), reference_totals=shuffle(means), base_points=100.0)
+        for p in periods
     ]
     assert [written(frame) for frame in one] == [written(frame) for frame in other]
     spans = [

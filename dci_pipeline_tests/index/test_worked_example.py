@@ -1,7 +1,7 @@
 """Every value of the worked example that these stages define, through the package and again in fractions.
 
-`FOUND` is computed by the package, `EXACT` from the method's formulas in fractions; both are keyed by the path of the value
-in the example. What neither covers is listed with its reason, and the lists together must be the whole example.
+`FOUND` is computed by the package, `EXACT` from the formulas in fractions; both are keyed by the path of the value.
+What neither covers is listed with its reason, and the lists together must be the whole example.
 """
 
 from collections.abc import Callable, Sequence
@@ -75,7 +75,9 @@ def weighed() -> dict[str, float]:
     for link, by_child in MAIN["data"]["experts"].items():
         for child, alpha in alphas(scores("root", by_child)).select("child", "alpha").iter_rows():
             found[f"main.weights.{link}.{child}"] = alpha
-    matrix = scores("root", {f"{j}": list(column) for j, column in enumerate(zip(*EXTRA["experts"]["scores"], strict=True))})
+    matrix = scores(
+        "root", {f"{j}": list(column) for j, column in enumerate(zip(*EXTRA["experts"]["scores"], strict=True))}
+    )
     for child, alpha in alphas(matrix).select("child", "alpha").iter_rows():
         found[f"extra.experts.alpha[{child}]"] = alpha
     agreement = kendall(matrix).row(0, named=True)
@@ -109,7 +111,10 @@ def through_the_links() -> dict[str, float]:
     published = {"link0_t0": 0, "link0_t1": 1, "link1_t2": 2}
     chained: list[list[float]] = []
     for i, place in enumerate(PLACES):
-        at = [index.places.filter(pl.col("place") == place, pl.col("period") == DAYS[t]).row(0, named=True) for t in range(3)]
+        at = [
+            index.places.filter(pl.col("place") == place, pl.col("period") == DAYS[t]).row(0, named=True)
+            for t in range(3)
+        ]
         for name, t in published.items():
             found[f"main.points.{name}[{i}]"] = at[t]["points"]
             found[f"main.share_composite.{name}[{i}]"] = at[t]["share"]
@@ -141,7 +146,9 @@ def drifting() -> dict[str, float]:
     for link, basket, reference, last in (("0", ("1", "2"), 0, 1), ("1", ("1", "3"), 1, 2)):
         tree = node_weights(alphas(scores("root", MAIN["data"]["experts"][link])).drop("wave"), root="root")
         end, base = (
-            totals(shares(period_values({j: MAIN["data"]["x"][j][str(t)] for j in basket}), period=DAYS[t], previous=None))
+            totals(
+                shares(period_values({j: MAIN["data"]["x"][j][str(t)] for j in basket}), period=DAYS[t], previous=None)
+            )
             for t in (last, reference)
         )
         omega = effective_weights(end, reference_means=reference_means(base), node_weights=tree, root="root")
@@ -158,7 +165,9 @@ def drifting() -> dict[str, float]:
         found |= {f"extra.weight_drift.{path.format(t=t)}": level[t] for t in range(4)}
     for t in range(4):
         year = pl.DataFrame({"indicator": ["fast", "slow"], "total": [float(fast[t]), float(slow[t])]})
-        omega = effective_weights(year, reference_means=means, node_weights=node_weights(tree, root="root"), root="root")
+        omega = effective_weights(
+            year, reference_means=means, node_weights=node_weights(tree, root="root"), root="root"
+        )
         found[f"extra.weight_drift.fixed_base[{t}].eff_weight_fast"] = lookup(omega, "omega", indicator="fast")
     # a link of one year: growth of one year away from its reference
     found["extra.weight_drift.annual_chain_eff_weight_end_of_link"] = found[
@@ -314,9 +323,7 @@ def test_skipping_the_missing_breaks_what_a_carried_share_keeps() -> None:
     case = EXTRA["na_skip_breaks_additivity"]
     w = [Fraction(text) for text in case["w"]]
     rows = zip(case["s1"], case["s2"], strict=True)
-    skipped = [
-        Fraction(a) if b is None else w[0] * Fraction(a) + w[1] * Fraction(b) for a, b in rows
-    ]
+    skipped = [Fraction(a) if b is None else w[0] * Fraction(a) + w[1] * Fraction(b) for a, b in rows]
     name = "extra.na_skip_breaks_additivity"
     assert skipped == [FRACTIONS[f"{name}.composite[{i}]"] for i in range(3)]
     assert sum(skipped) == FRACTIONS[f"{name}.sum"] == Fraction(28, 25)

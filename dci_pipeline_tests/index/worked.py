@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from dci_pipeline_tests.index.exact import Exact, ExactLink
 
 EXAMPLE: dict[str, Any] = json.loads(Path(__file__).with_name("worked_example.json").read_text())
@@ -41,3 +43,8 @@ def main_case() -> Exact:
     }
     weights = [{j: Fraction(w["frac"]) for j, w in EXAMPLE["main"]["weights"][k].items()} for k in ("0", "1")]
     return Exact(x, [ExactLink(weights[0], DAYS[:1], DAYS[:2]), ExactLink(weights[1], DAYS[1:2], DAYS[2:3])])
+
+
+def changed(frame: pl.DataFrame, name: str, where: pl.Expr, value: object) -> pl.DataFrame:
+    """The frame with another value in a column wherever a condition holds."""
+    return frame.with_columns(pl.when(where).then(pl.lit(value)).otherwise(name).cast(frame.schema[name]).alias(name))

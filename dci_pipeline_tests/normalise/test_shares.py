@@ -62,13 +62,22 @@ def run(months: list[Values], *, carry_periods: int = 3) -> pl.DataFrame:
             id="after three months M, the estimate stays in the total",
         ),
         pytest.param(
-            [[60, 30, 10], [72, None, 33], [50, 40, 10]], [50, 40, 10], [0.5, 0.4, 0.1], "AAA", [0, 0, 0], id="back again"
+            [[60, 30, 10], [72, None, 33], [50, 40, 10]],
+            [50, 40, 10],
+            [0.5, 0.4, 0.1],
+            "AAA",
+            [0, 0, 0],
+            id="back again",
         ),
         pytest.param([[60, None, 40]], [60, 0, 40], [0.6, 0, 0.4], "AMA", [0, 1, 0], id="never observed: 0 and M"),
         pytest.param([[5, 5], [0, 0]], [0, 0], [None, None], "AA", [0, 0], id="a total of 0 has no shares"),
         pytest.param([[5, 5], [0, None]], [0, 0], [None, None], "AE", [0, 1], id="carried on a total of 0"),
-        pytest.param([[6, 4], [None, None]], [None, None], [None, None], "MM", [1, 1], id="nothing observed: undefined"),
-        pytest.param([[10, 0], [None, 3]], [None, 3], [None, None], "MA", [1, 0], id="the missing held the whole total"),
+        pytest.param(
+            [[6, 4], [None, None]], [None, None], [None, None], "MM", [1, 1], id="nothing observed: undefined"
+        ),
+        pytest.param(
+            [[10, 0], [None, 3]], [None, 3], [None, None], "MA", [1, 0], id="the missing held the whole total"
+        ),
     ],
 )
 def test_scenario(
@@ -162,9 +171,9 @@ def test_totals(months: list[Values], expected: tuple[float | None, float | None
 
 
 volumes = st.lists(st.integers(0, 10**12), min_size=1, max_size=8).filter(any)
-gappy = st.lists(st.tuples(st.integers(1, 10**9), st.one_of(st.none(), st.integers(1, 10**9))), min_size=2, max_size=8).filter(
-    lambda pairs: any(now is not None for _, now in pairs)
-)
+gappy = st.lists(
+    st.tuples(st.integers(1, 10**9), st.one_of(st.none(), st.integers(1, 10**9))), min_size=2, max_size=8
+).filter(lambda pairs: any(now is not None for _, now in pairs))
 
 
 def carried(pairs: list[tuple[int, int | None]]) -> pl.DataFrame:
@@ -181,7 +190,9 @@ def test_law_shares_sum_to_one_with_and_without_missing_places(pairs: list[tuple
 @given(gappy)
 def test_law_a_carried_place_keeps_its_share(pairs: list[tuple[int, int | None]]) -> None:
     missing = carried(pairs).filter(pl.col("value").is_null())
-    assert missing.get_column("share").to_list() == pytest.approx(missing.get_column("observed_share").to_list(), rel=1e-6)
+    assert missing.get_column("share").to_list() == pytest.approx(
+        missing.get_column("observed_share").to_list(), rel=1e-6
+    )
 
 
 @given(volumes, st.integers(2, 1000))
@@ -209,4 +220,6 @@ def test_law_the_order_of_rows_does_not_change_a_byte(pairs: list[tuple[int, int
 def test_law_a_merger_adds(values: list[int]) -> None:
     apart, merged = run([[*values]]), run([[values[0] + values[1], *values[2:]]])
     assert merged.get_column("total")[0] == apart.get_column("total")[0]
-    assert merged.get_column("share")[0] == pytest.approx(apart.get_column("share")[0] + apart.get_column("share")[1], rel=1e-14)
+    assert merged.get_column("share")[0] == pytest.approx(
+        apart.get_column("share")[0] + apart.get_column("share")[1], rel=1e-14
+    )

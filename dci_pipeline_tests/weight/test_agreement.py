@@ -40,7 +40,11 @@ def test_standard_error_by_hand() -> None:
 
 def test_standard_error_of_the_worked_experts() -> None:
     # child a: u = 5, 4, 5; v = 13, 14, 13; y = 7/20
-    residuals = [Fraction(5) - Fraction(7 * 13, 20), Fraction(4) - Fraction(7 * 14, 20), Fraction(5) - Fraction(7 * 13, 20)]
+    residuals = [
+        Fraction(5) - Fraction(7 * 13, 20),
+        Fraction(4) - Fraction(7 * 14, 20),
+        Fraction(5) - Fraction(7 * 13, 20),
+    ]
     squared = sum(r * r for r in residuals) / (3 * 2 * Fraction(40, 3) ** 2)
     assert alpha_se(matrix(THREE)).row(0)[3] == pytest.approx(math.sqrt(squared), rel=1e-15)
 

@@ -16,7 +16,9 @@ SCHEMA = {"wave": pl.String, "expert": pl.String, "node": pl.String, "child": pl
 def matrix(scores: Sequence[Sequence[int | None]], *, node: str = "root", wave: str = "w1") -> pl.DataFrame:
     """Experts by row, children a, b, c … by column."""
     rows = [
-        (wave, f"expert {i}", node, "abcdefgh"[j], score) for i, given in enumerate(scores) for j, score in enumerate(given)
+        (wave, f"expert {i}", node, "abcdefgh"[j], score)
+        for i, given in enumerate(scores)
+        for j, score in enumerate(given)
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
@@ -63,7 +65,9 @@ def test_a_child_outside_the_basket_is_left_out_before_sums_are_formed() -> None
     scores = [[5, 3, 4, 1], [4, 3, 5, 2], [5, 2, 4, 2]]
     inside = fractions(matrix(scores), children={"root": ["a", "c"]})
     assert inside == {"a": Fraction(14, 27), "c": Fraction(13, 27)}
-    assert inside == fractions(matrix([[row[0], row[2]] for row in scores]).with_columns(pl.col("child").replace("b", "c")))
+    assert inside == fractions(
+        matrix([[row[0], row[2]] for row in scores]).with_columns(pl.col("child").replace("b", "c"))
+    )
 
 
 def test_without_a_wave_column_the_wave_is_empty_and_with_it_waves_stay_apart() -> None:
@@ -84,7 +88,9 @@ def test_no_scores_at_all_give_equal_weights_by_assumption() -> None:
         pytest.param(matrix([[4, 6]]), r"outside 1 to 5.*'score': 6", id="a score of 6"),
         pytest.param(matrix([[0, 4]]), "outside 1 to 5", id="a score of 0"),
         pytest.param(matrix([[4, 2]]).with_columns(pl.col("score").cast(pl.Float64)), "type Float64", id="no integers"),
-        pytest.param(pl.concat([matrix([[4, 2]])] * 2), r"found twice .*'expert 0'", id="an expert scores a child twice"),
+        pytest.param(
+            pl.concat([matrix([[4, 2]])] * 2), r"found twice .*'expert 0'", id="an expert scores a child twice"
+        ),
         pytest.param(matrix([[4, None], [5, None]]), r"node 'root': nobody scored \['b'\]", id="one child unscored"),
         pytest.param(matrix([[4, 2]]).drop("expert"), r"lack \['expert'\]", id="a column is absent"),
         pytest.param(matrix([[4, 2]]).with_columns(expert=pl.lit(None, pl.String)), "must be given", id="no expert"),

@@ -36,7 +36,9 @@ def test_every_node_with_every_leaf_under_it() -> None:
     ("edges", "message"),
     [
         pytest.param([*TREE, ("x", "y", 1.0)], "'x' hangs on nothing and is not the root 'root'", id="orphan"),
-        pytest.param([*TREE, ("x", "y", 1.0), ("y", "x", 1.0)], "cycle in the tree: x -> y -> x|y -> x -> y", id="cycle"),
+        pytest.param(
+            [*TREE, ("x", "y", 1.0), ("y", "x", 1.0)], "cycle in the tree: x -> y -> x|y -> x -> y", id="cycle"
+        ),
         pytest.param([*TREE[:2], ("g", "root", 1.0)], "root 'root' hangs on 'g'", id="cycle through the root"),
         pytest.param([*TREE, ("c", "a", 1.0)], "'a' hangs on 'c' and on 'g'", id="two parents"),
         pytest.param([("root", "a", 0.5), ("root", "b", 0.4)], "sum to 0.9; expected 1", id="weights short of 1"),
@@ -67,12 +69,20 @@ def test_waves_are_never_mixed() -> None:
         node_weights(frame(TREE).with_columns(waves), root="root")
 
 
-@given(st.integers(1, 4).flatmap(lambda k: st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=6), min_size=k, max_size=k)))
+@given(
+    st.integers(1, 4).flatmap(
+        lambda k: st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=6), min_size=k, max_size=k)
+    )
+)
 def test_law_the_leaves_under_every_node_sum_to_one(groups: list[list[int]]) -> None:
     edges: Edges = [("root", f"g{i}", 1 / len(groups)) for i in range(len(groups))]
-    edges += [(f"g{i}", f"g{i}x{j}", score / sum(group)) for i, group in enumerate(groups) for j, score in enumerate(group)]
+    edges += [
+        (f"g{i}", f"g{i}x{j}", score / sum(group)) for i, group in enumerate(groups) for j, score in enumerate(group)
+    ]
     found = node_weights(frame(edges), root="root")
-    for _, weights, beta, root_weights in found.group_by("node").agg("weight", pl.col("beta").first(), "root_weight").iter_rows():
+    for _, weights, beta, root_weights in (
+        found.group_by("node").agg("weight", pl.col("beta").first(), "root_weight").iter_rows()
+    ):
         assert math.fsum(weights) == pytest.approx(1, abs=1e-12)
         assert math.fsum(root_weights) == pytest.approx(beta, rel=1e-12)
         assert [w * beta for w in weights] == pytest.approx(root_weights, rel=1e-12)

@@ -1,0 +1,14 @@
+"""The `dci` command: one file per group of commands, each thin over the pipeline.
+
+Here is what a person types and what is printed. Starting up imports nothing heavy; a command imports what it needs.
+Exports that a person asks for are written here; nothing else under the warehouse is.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    from dci_pipeline.cli.app import app
+
+    app(prog_name="dci")

@@ -1,0 +1,84 @@
+"""Options that several commands share, and what they stand for: an index opened for work, a feed, a range of periods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dci_pipeline.findings import Finding
+from dci_pipeline.periods import Period
+
+if TYPE_CHECKING:
+    from dci_pipeline.contracts import FeedContract
+    from dci_pipeline.framework import Framework
+    from dci_pipeline.settings import Settings
+    from dci_pipeline.work import Work
+
+# The command carries this index's name, so it is what the command means when several are described.
+DEFAULT_INDEX = "dci"
+
+Index = Annotated[str | None, typer.Option(
+    "--index", envvar="DCI_INDEX", metavar="NAME", show_default=False,
+    help="Which index: a folder under data_contracts. Default: the only one there, else dci.")]
+Feed = Annotated[str, typer.Option("--feed", metavar="FEED", help="The feed: a file under data_contracts/INDEX/feeds.")]
+First = Annotated[str | None, typer.Option("--from", metavar="PERIOD", help="First period, such as 2018-01 or 2018Q1.")]
+Last = Annotated[str | None, typer.Option("--to", metavar="PERIOD", help="Last period, included.")]
+Months = Annotated[str | None, typer.Option(
+    "--months", metavar="FIRST:LAST", help="The same range in one word: 2018-01:2019-12.")]
+Month = Annotated[str | None, typer.Option(
+    "--month", "--quarter", "--period", metavar="PERIOD", help="The period the files are for, such as 2019-04.")]
+Files = Annotated[list[Path], typer.Argument(
+    metavar="FILE...", help="CSV or Parquet, packed with gzip or not. Several files are parts of one delivery.")]
+
+
+def chosen_index(settings: Settings, given: str | None) -> str:
+    """The index named, the only one, or the default. Raises Finding listing the indexes when none of these is there."""
+    known = settings.indexes()
+    if given is not None:
+        if given in known:
+            return given
+        raise Finding("no such index", where="--index", found=given, expected="one of " + ", ".join(known),
+                      todo="check --index and DCI_INDEX")
+    if len(known) == 1:
+        return known[0]
+    if DEFAULT_INDEX in known:
+        return DEFAULT_INDEX
+    raise Finding("no index named", where=str(settings.contracts), found="no --index",
+                  expected="one of " + ", ".join(known) if known else "a folder with an index.yaml",
+                  todo="give --index or set DCI_INDEX")
+
+
+def open_work(index: str | None) -> Work:
+    """The index opened for work, under the environment's settings."""
+    from dci_pipeline.settings import read_settings
+    from dci_pipeline.work import Work
+
+    settings = read_settings()
+    return Work(settings, chosen_index(settings, index))
+
+
+def feed_contract(framework: Framework, feed: str) -> FeedContract:
+    """The contract of a feed. Raises Finding listing the feeds when there is none of that name."""
+    if feed not in framework.feeds:
+        raise Finding("no such feed", where=f"{framework.index}/feeds", found=feed,
+                      expected="one of " + ", ".join(framework.feeds),
+                      todo="check --feed, or draft a contract: dci contract infer FILE --feed " + feed)
+    return framework.feeds[feed]
+
+
+def chosen_periods(framework: Framework, first: str | None, last: str | None, months: str | None) -> list[Period] | None:
+    """The periods of --from and --to, or of --months; None when nothing was given. Raises Finding for half a range."""
+    from dci_pipeline import periods
+
+    if months is not None:
+        if first is not None or last is not None:
+            raise Finding("the range is given twice", found="--months and --from or --to", expected="one of the two")
+        return periods.parse_span(months, framework.cadence, where="--months")
+    if first is None and last is None:
+        return None
+    if first is None or last is None:
+        raise Finding("half a range", found="--from alone" if last is None else "--to alone", expected="--from and --to",
+                      todo="give both, or --months FIRST:LAST")
+    return periods.span(framework.period(first, where="--from"), framework.period(last, where="--to"))

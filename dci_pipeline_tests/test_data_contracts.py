@@ -1,0 +1,148 @@
+"""The index as data: every file loads, follows its standard, agrees with the others; and a wrong one says what is wrong."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from open_data_contract_standard.model import OpenDataContractStandard
+
+from dci_pipeline.findings import Finding
+from dci_pipeline.framework import read_framework
+from dci_pipeline.geography import read_geography
+from dci_pipeline.periods import parse
+
+ROOT = Path(__file__).resolve().parent.parent / "data_contracts"
+INDEXES = sorted(path.parent.name for path in ROOT.glob("*/index.yaml"))
+CONTRACTS = sorted(path.relative_to(ROOT).as_posix() for kind in ("feeds", "marts") for path in ROOT.glob(f"*/{kind}/*.yaml"))
+
+
+@pytest.mark.parametrize("index", INDEXES)
+def test_an_index_loads_and_names_only_what_exists(index: str) -> None:
+    framework = read_framework(ROOT, index)
+    geography = read_geography(ROOT / index)
+    assert {entity.type for entity in framework.place_types} == set(geography.places["type"])
+    assert {entity.type for entity in framework.group_types} == set(geography.groups["type"])
+    for period in framework.links[0].reference:
+        placed = geography.members_at(period).join(geography.places_at(period), left_on="place", right_on="code", how="semi")
+        assert placed.filter(pl.struct("group_type", "place").is_duplicated()).is_empty()
+
+
+def test_the_product_s_geography() -> None:
+    geography = read_geography(ROOT / "dci")
+    places = geography.places.group_by("type").len().sort("type").rows()
+    assert places == [("city", 351), ("residual", 2)]
+    groups = dict(geography.groups.group_by("type").len().rows())
+    assert groups == {"area7": 7, "cluster": 11, "province": 31, "region3": 3, "region4": 4}
+    period = parse("2019-06", "month")
+    in_province = geography.members_at(period).filter(pl.col("group_type") == "province")
+    assert set(in_province["place"]) == set(geography.places_at(period)["code"])
+
+
+ALIASES = {
+    "a code": ("510100", "2019-06", "510100"), "a full name": ("成都市", "2019-06", "510100"),
+    "a short name": ("成都", "2019-06", "510100"), "an English name": ("Chengdu", "2019-06", "510100"),
+    "a name several cities share": ("Suzhou", "2019-06", None),
+    "a merged city before the merger": ("371200", "2018-12", "370100"),
+    "a merged city after it": ("371200", "2019-01", None),
+    "a county outside the 351": ("469001", "2019-06", "460000R"),
+    "a place that is no more": ("341400", "2019-06", None),
+    "a county that moved, before": ("512081", "2016-05", "512000"),
+    "a county that moved, after": ("510185", "2016-06", "510100"),
+}
+
+
+@pytest.mark.parametrize("scenario", ALIASES)
+def test_aliases_hold_for_their_time(scenario: str) -> None:
+    alias, month, place = ALIASES[scenario]
+    usable = dict(read_geography(ROOT / "dci").aliases_at(parse(month, "month")).select("alias", "place").iter_rows())
+    assert usable.get(alias) == place
+
+
+def test_known_units_outside_the_index_are_set_aside_not_unknown() -> None:
+    aliases = read_geography(ROOT / "dci").aliases_at(parse("2019-06", "month"))
+    assert aliases.filter(pl.col("alias") == "710000").select("place", "scope").rows() == [(None, "out")]
+
+
+@pytest.mark.parametrize("path", CONTRACTS)
+def test_a_contract_follows_the_standard(path: str) -> None:
+    raw = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+    known = OpenDataContractStandard.model_validate(raw).model_dump(by_alias=True, exclude_none=True)
+    assert lost(raw, known) == []
+
+
+def lost(given: object, kept: object, at: str = "") -> list[str]:
+    """Keys of `given` that the standard's model did not keep: ones it does not know."""
+    if isinstance(given, dict):
+        if not isinstance(kept, dict):
+            return [at]
+        return [found for key, value in given.items() if value is not None
+                for found in (lost(value, kept[key], f"{at}.{key}") if key in kept else [f"{at}.{key}"])]
+    if isinstance(given, list):
+        assert isinstance(kept, list)
+        return [found for number, value in enumerate(given) for found in lost(value, kept[number], f"{at}[{number}]")]
+    return []
+
+
+def test_a_key_the_standard_does_not_know_is_seen() -> None:
+    raw = yaml.safe_load((ROOT / CONTRACTS[0]).read_text(encoding="utf-8"))
+    raw["schema"][0]["properties"][0]["requird"] = True
+    known = OpenDataContractStandard.model_validate(raw).model_dump(by_alias=True, exclude_none=True)
+    assert lost(raw, known) == [".schema[0].properties[0].requird"]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "dci", tmp_path / "dci")
+    return tmp_path
+
+
+MISTAKES = {
+    "an unknown key in index.yaml": ("index.yaml", "base_points:", "base_pionts:", r"dci/index\.yaml.*base_pionts"),
+    "an unknown key in a node": ("index.yaml", "    kind: flow", "    knid: flow", r"dci/index\.yaml nodes.*knid"),
+    "an unknown parent": ("index.yaml", "parent: digital_first", "parent: digital_frist", "unknown parent"),
+    "an unknown feed": ("index.yaml", "feed: cloud_usage", "feed: cloud_usge", "unknown feed"),
+    "an unknown measure": ("index.yaml", "measure: usage_units", "measure: usage_unts", "not a measure of the feed"),
+    "an unknown key in a contract": ("feeds/cloud_usage.yaml", "required: true", "requird: true",
+                                     r"dci/feeds/cloud_usage\.yaml.*requird"),
+    "an unknown threshold": ("feeds/cloud_usage.yaml", "at_most:", "atmost:", "atmost"),
+    "an unknown role": ("feeds/cloud_usage.yaml", "value: place}", "value: plaice}", "plaice"),
+    "no place column": ("feeds/cloud_usage.yaml", "value: place}", "value: dimension}", "exactly one column with role place"),
+    "a measure without a maximum": ("feeds/cloud_usage.yaml", "maximum:", "minimum:", "a measure is an integer with a maximum"),
+    "a score of six": ("weights/survey_2018.csv", ",5\n", ",6\n", r"survey_2018\.csv line \d+: not a score"),
+    "an unknown key beside the scores": ("weights/survey_2018.yaml", "assumption:", "asumption:", "asumption"),
+    "an unknown column of places": ("geography/places.csv", "code,type", "code,tpye", r"geography/places\.csv"),
+    "an alias of nowhere": ("geography/aliases.csv", ",510100,", ",510199,", r"aliases\.csv: a place that is not in places"),
+    "not YAML": ("index.yaml", "index: dci", "index: [dci", "not valid YAML"),
+    "a published column of an unknown type": ("marts/node.yaml", "logicalType: boolean", "logicalType: bool", "unknown value"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_named(mistake: str, copy: Path) -> None:
+    file, right, wrong, message = MISTAKES[mistake]
+    path = copy / "dci" / file
+    text = path.read_text(encoding="utf-8")
+    assert right in text
+    path.write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    with pytest.raises(Finding, match=message):
+        read_framework(copy, "dci")
+        read_geography(copy / "dci")
+
+
+def test_an_index_that_is_not_there_lists_those_that_are() -> None:
+    with pytest.raises(Finding, match="one of dci, pulse"):
+        read_framework(ROOT, "dcii")
+
+
+def test_everything_invented_says_so_and_why() -> None:
+    for index in INDEXES:
+        framework = read_framework(ROOT, index)
+        for wave in framework.waves.values():
+            assert wave.assumption
+            assert wave.reason
+            assert date.fromisoformat(wave.effective_from)
