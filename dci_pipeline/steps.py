@@ -356,7 +356,8 @@ def _imputed_check(work: Work, period: Period, link: Link) -> CheckResult:
     largest = 0.0
     for root in sorted(link.basket):
         nation = imputed(now, node_weights=_node_weights(work, link, root)).filter(pl.col("node") == root)
-        share = float(nation["imputed_share"][0] or 0.0)
+        # Null means that no indicator of the tree has a total above zero: nothing was observed, nothing is published.
+        share = 1.0 if nation["imputed_share"][0] is None else float(nation["imputed_share"][0])
         largest = max(largest, share)
         if share > work.framework.nation_imputed_limit:
             over.append({"node": root, "imputed_share": share, "limit": work.framework.nation_imputed_limit})
@@ -450,7 +451,8 @@ def _span(work: Work, items: list[Period]) -> pl.DataFrame:
         frames.append(span(own, volumes, node_weights=weights))
     # In a span what counts is how much of it is imputed, not how the worst of its periods stood.
     status = (
-        pl.when((pl.col("obs_status") == "M") & (pl.col("imputed_share") >= 1.0)).then(pl.lit("M"))
+        pl.when(pl.col("points").is_null() | pl.col("imputed_share").is_null()
+                | ((pl.col("obs_status") == "M") & (pl.col("imputed_share") >= 1.0))).then(pl.lit("M"))
         .when(pl.col("imputed_share") > 0).then(pl.lit("E")).otherwise(pl.lit("A"))
     )
     return _limited(work, pl.concat(frames).with_columns(obs_status=status)).sort("node", "place")

@@ -20,6 +20,7 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.validation.verdict import verdict
 
 SAMPLE = 10
+SEVERITY = {"error": "critical", "warning": "warning"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def judge(
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
     expectations = [
-        rule_holds(rule=rule.id, column=rule.column, threshold=rule.threshold, severity=rule.severity,
-                   description=rule.says)
+        rule_holds(rule=rule.id, column=rule.column, threshold=rule.threshold, description=rule.says,
+                   severity=SEVERITY[rule.severity])
         for rule in contract.rules
     ]
     table = pd.DataFrame(expected.select("rule", "rows", "unexpected").to_dict(as_series=False))

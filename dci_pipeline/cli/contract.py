@@ -1,0 +1,190 @@
+"""`dci contract`: draft a contract from a file, show one, and check that all of an index hold together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dci_pipeline.cli import options, screen
+from dci_pipeline.findings import Finding
+
+if TYPE_CHECKING:
+    from dci_pipeline.contracts import Column, FeedContract
+    from dci_pipeline.work import Work
+
+commands = typer.Typer(no_args_is_help=True, help="Contracts: what partners promise to send, in Open Data Contract "
+                       "Standard files. Draft one from a file, show one, check them all.",
+                       epilog="Example: dci contract check")
+
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", show_default=False,
+                                          help="Write the draft there instead of printing it.")]
+
+
+@commands.command(epilog="Example: dci contract infer logistics_2019-04.csv --feed logistics --out draft.yaml")
+def infer(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of the new feed.")], feed: options.Feed,
+          out: Out = None, index: options.Index = None) -> None:
+    """Draft the contract of a new feed from one of its files.
+
+    Names, types, limits and lists of values are read off the file; roles and thresholds are proposed. A draft is a start
+    for a person: read every line, then put it under data_contracts/INDEX/feeds and run: dci contract check
+    """
+    from dci_pipeline.feeds import drafting
+
+    work = options.open_work(index)
+    if out is not None and out.exists():
+        raise Finding("the file is there already", where=str(out), expected="a new file", todo="give --out another name")
+    if not file.is_file():
+        raise Finding("no such file", where=str(file), todo="check the path")
+    with file.open("rb") as stream:
+        text = drafting.draft(stream, name=file.name, size=file.stat().st_size, index=work.index, feed=feed)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.write_text(text, encoding="utf-8")
+    screen.say(f"Draft: {out}. Read every line, then move it to data_contracts/{work.index}/feeds/{feed}.yaml")
+
+
+@commands.command(epilog="Example: dci contract show transactions")
+def show(feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed.")], index: options.Index = None) -> None:
+    """Show a feed's contract: form of the file, columns, rules and thresholds."""
+    contract = options.feed_contract(options.open_work(index).framework, feed)
+    screen.say(f"{contract.feed} {contract.version}, from {contract.valid_from}", style="bold")
+    screen.say(contract.description)
+    for line in _form(contract):
+        screen.say(line)
+    screen.show("Columns", ("column", "in the file", "type", "role", "limits", "unit", "meaning"), [
+        [("* " if column.required else "  ") + column.name, column.source, column.type, column.role, _limits(column),
+         column.unit, column.description] for column in contract.columns])
+    screen.say("* must be given")
+    screen.show("Rules", ("rule", "it says", "at most", "severity"), [
+        [rule.id, rule.says, f"{rule.threshold:g} %", rule.severity] for rule in contract.rules], right=("at most",))
+    screen.say(f"All partners together: at least {contract.coverage.percent:g} % of the places "
+               f"({contract.coverage.severity}), {contract.completeness.percent:g} % of the partners "
+               f"({contract.completeness.severity}).")
+
+
+def _form(contract: FeedContract) -> Iterator[str]:
+    yield "Partners: " + ", ".join(
+        f"{partner} ({names.get('name_en') or names.get('name_zh', '')})" for partner, names in contract.partners.items())
+    delimiter = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(contract.delimiter, contract.delimiter)
+    yield (f"Files: CSV ({contract.encoding}, {delimiter}) or Parquet, up to {contract.max_bytes:,} bytes, "
+           f"by day {contract.expected_day} after the period")
+    yield f"Key: {', '.join(contract.key)}, within partner and period. A place without a row: {contract.absent_row}"
+    if contract.row_filter:
+        yield "Only rows with " + ", ".join(f"{name} = {value}" for name, value in contract.row_filter.items())
+    if contract.ignored:
+        yield "Known and not kept: " + ", ".join(contract.ignored)
+
+
+def _limits(column: Column) -> str:
+    said: list[str] = []
+    if column.minimum is not None or column.maximum is not None:
+        low = "" if column.minimum is None else f"{column.minimum:,}"
+        high = "" if column.maximum is None else f"{column.maximum:,}"
+        said.append(f"{low} … {high}")
+    if column.pattern:
+        said.append(column.pattern)
+    if column.values:
+        said.append(", ".join(column.values))
+    if column.format:
+        said.append(column.format)
+    if column.multiplier:
+        said.append(f"times {column.multiplier}" + (", rounded half to even" if column.rounds else ""))
+    if column.collected_since:
+        said.append(f"collected since {column.collected_since}")
+    return "; ".join(said)
+
+
+@commands.command(epilog="Example: dci contract check --index dci")
+def check(index: options.Index = None) -> None:
+    """Check every data file of an index: contracts against the standard, keys, names that must exist, geography.
+
+    Every file is looked at, so all that is wrong is told at once. Exit code 1 when a file is not in order.
+    """
+    work = options.open_work(index)
+    rows: list[list[object]] = []
+    wrong: list[Finding] = []
+    for name, look in _files(work):
+        try:
+            said = look()
+            rows.append([name, screen.mark("ok"), said])
+        except Finding as finding:
+            wrong.append(finding)
+            rows.append([name, screen.mark("fail"), finding.problem])
+    screen.show(f"Data files of {work.index}", ("file", "state", "what it holds"), rows)
+    for finding in wrong:
+        screen.block(finding)
+    if wrong:
+        raise typer.Exit(1)
+    screen.say(f"{screen.count(len(rows), 'file')} in order.", style="green")
+
+
+def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Every data file of the index, with what looks at it: says what it holds, or raises Finding."""
+    from dci_pipeline import contracts
+
+    home = work.settings.contracts / work.index
+
+    def feed(path: Path) -> str:
+        from dci_pipeline.validation import flags
+
+        contract = contracts.read_feed(path, index=work.index)
+        _standard(path)
+        _named(path, contract.feed)
+        for column in contract.columns:
+            if column.pattern:
+                flags.portable(column)
+        return (f"{screen.count(len(contract.columns), 'column')}, {screen.count(len(contract.rules), 'rule')}, "
+                f"{screen.count(len(contract.partners), 'partner')}")
+
+    def table(path: Path) -> str:
+        contract = contracts.read_table(path, index=work.index)
+        _standard(path)
+        _named(path, contract.table)
+        return f"{screen.count(len(contract.columns), 'column')}, key {', '.join(contract.key)}"
+
+    for path in sorted((home / "feeds").glob("*.yaml")):
+        yield f"feeds/{path.name}", lambda path=path: feed(path)
+    for path in sorted((home / "marts").glob("*.yaml")):
+        yield f"marts/{path.name}", lambda path=path: table(path)
+    yield "index.yaml, weights/", lambda: (
+        f"{screen.count(len(work.framework.nodes), 'node')}, {screen.count(len(work.framework.leaves), 'indicator')}, "
+        f"{screen.count(len(work.framework.links), 'link')}, {screen.count(len(work.framework.waves), 'wave')} of scores")
+    yield "geography/", lambda: (
+        f"{screen.count(work.geography.places.height, 'place')}, {screen.count(work.geography.groups.height, 'group')}, "
+        f"{screen.count(work.geography.aliases.height, 'name')}")
+    simulation = home / "simulation.yaml"
+    if simulation.is_file():
+        yield simulation.name, lambda: _simulation(simulation)
+
+
+def _standard(path: Path) -> None:
+    """Raise Finding when the file is not what the Open Data Contract Standard's own model accepts."""
+    from open_data_contract_standard.model import OpenDataContractStandard
+    from pydantic import ValidationError
+
+    from dci_pipeline.contracts import read_yaml
+
+    try:
+        OpenDataContractStandard.model_validate(read_yaml(path))
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
+        raise Finding("not an Open Data Contract Standard file", where="/".join(path.parts[-3:]), found=found,
+                      expected="the standard's own model") from error
+
+
+def _named(path: Path, name: str) -> None:
+    if path.stem != name:
+        raise Finding("the file and the contract have different names", where="/".join(path.parts[-3:]), found=name,
+                      expected=path.stem, todo="rename one of them")
+
+
+def _simulation(path: Path) -> str:
+    from dci_pipeline.contracts import read_yaml
+    from dci_pipeline.feeds.simulation import read_profile
+
+    profile = read_profile(read_yaml(path), "/".join(path.parts[-2:]))
+    return f"{screen.count(len(profile.feeds), 'feed')}, levels of {profile.first}"

@@ -1,0 +1,134 @@
+"""`dci run`: bring the index up to date, and say what was written, what was left alone, what is held back and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dci_pipeline.cli import options, screen
+from dci_pipeline.findings import Finding
+from dci_pipeline.periods import Period
+
+if TYPE_CHECKING:
+    from dci_pipeline.refresh import Report
+    from dci_pipeline.work import Key, Outcome, Step, Work
+
+EXAMPLES = ("Example: dci run"
+            "\n\nOne month: dci run --months 2019-04. What would be computed: dci run --dry-run"
+            "\n\nExit code 1 when a period is held back by a check.")
+
+Direct = Annotated[bool, typer.Option("--direct", help="Call the steps one after the other, without Dagster and its history.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what is out of date, and compute nothing.")]
+
+
+def run(first: options.First = None, last: options.Last = None, months: options.Months = None, direct: Direct = False,
+        dry_run: DryRun = False, index: options.Index = None) -> None:
+    """Compute what is out of date, from validation to the published tables.
+
+    Every period whose deliveries are complete, or those named. What is up to date is left alone, so a second run has
+    nothing to do. A period that a check holds back stops only itself. Runs through Dagster, in this process, so that the
+    history is there in the UI.
+    """
+    work = options.open_work(index)
+    wanted = options.chosen_periods(work.framework, first, last, months)
+    report, waiting = refresh_index(work, wanted, direct=direct, dry_run=dry_run)
+    if report is not None:
+        outcome(work, report)
+    said_waiting(waiting)
+    if report is not None:
+        where_things_are(work)
+        if report.held:
+            raise typer.Exit(1)
+
+
+def refresh_index(work: Work, wanted: Sequence[Period] | None, *, direct: bool = False,
+                  dry_run: bool = False) -> tuple[Report | None, Mapping[Period, str]]:
+    """Refresh the periods that are complete; None when there was nothing to compute. Raises Finding without any."""
+    from dci_pipeline import refresh
+
+    ready, waiting = refresh.delivered_periods(work, wanted)
+    if not ready and not waiting:
+        raise Finding("nothing has been delivered", where=f"{work.index}/feeds", found="no delivery",
+                      expected="deliveries of every feed and partner",
+                      todo=f"dci simulate --index {work.index}, or dci land FILE --index {work.index} --feed F --partner P")
+    if not ready:
+        screen.say("No period is complete.", style="yellow")
+        said_waiting(waiting)
+        raise typer.Exit(1)
+    out_of_date = refresh.stale(work, ready)
+    if not out_of_date:
+        screen.say(f"Nothing to do: {screen.count(total_partitions(work, ready), 'partition')} up to date "
+                   f"({screen.ranges(ready)}).", style="green")
+        return None, waiting
+    if dry_run:
+        screen.show("Out of date", ("table", "partitions", "which"), [
+            ["/".join(key), len(parts), screen.ranges(part for part in parts if part is not None) or "the table"]
+            for key, parts in out_of_date.items()], right=("partitions",))
+        return None, waiting
+    return _compute(work, ready, direct=direct), waiting
+
+
+def _compute(work: Work, ready: Sequence[Period], *, direct: bool) -> Report:
+    with screen.progress() as bar:
+        task = bar.add_task("starting", total=total_partitions(work, ready))
+
+        def moved(step: Step, period: Period | None, done: Outcome | None) -> None:
+            bar.update(task, description=f"{'/'.join(step.key)} {period or ''}".strip()[:44].ljust(44),
+                       advance=0 if done is None else 1)
+
+        if direct:
+            from dci_pipeline.refresh import run_direct
+
+            return run_direct(work, ready, progress=moved)
+        from dci_pipeline.defs.launch import run_in_process
+
+        return run_in_process(work, ready, progress=moved)
+
+
+def total_partitions(work: Work, periods: Sequence[Period]) -> int:
+    """Partitions that a refresh of these periods looks at."""
+    from dci_pipeline import path, refresh
+
+    return sum(len(refresh.scope(step, periods)) for step in path.path(work.framework))
+
+
+def outcome(work: Work, report: Report) -> None:
+    """The table of what each step did, and the periods that were held back."""
+    by_key: dict[Key, list[Outcome]] = {}
+    for done in report.outcomes:
+        by_key.setdefault(done.key, []).append(done)
+    rows: list[list[object]] = []
+    for key, found in by_key.items():
+        states = [item.state for item in found]
+        warned = sum(1 for item in found for check in item.checks if not check.passed)
+        rows.append(["/".join(key), *[states.count(state) or "" for state in ("written", "same", "unchanged")],
+                     screen.mark(f"{warned} failed") if warned else ""])
+    screen.show(f"{work.index}: partitions", ("table", "written", "same rows", "up to date", "checks"), rows,
+                right=("written", "same rows", "up to date"))
+    if report.held:
+        reasons: dict[str, list[Period]] = {}
+        for period, reason in report.held.items():
+            reasons.setdefault(reason, []).append(period)
+        screen.show("Held back", ("periods", "why"), [
+            [screen.ranges(periods), reason] for reason, periods in reasons.items()])
+
+
+def said_waiting(waiting: Mapping[Period, str]) -> None:
+    """The periods that are not complete, by what they wait for."""
+    if not waiting:
+        return
+    by_reason: dict[str, list[Period]] = {}
+    for period, reason in waiting.items():
+        by_reason.setdefault(reason, []).append(period)
+    screen.show("Waiting", ("periods", "for"), [
+        [screen.ranges(periods), reason.removeprefix("waits for ")] for reason, periods in by_reason.items()])
+
+
+def where_things_are(work: Work) -> None:
+    """Where the published file, the deliveries and the history are."""
+    layout = work.warehouse.layout
+    screen.show("Where things are", ("what", "where"), [
+        ["published tables", layout.catalogue], ["deliveries, as received", layout.deliveries("")],
+        ["tables of every stage", layout.home], ["run history", work.settings.dagster_home]])

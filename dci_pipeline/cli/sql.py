@@ -1,0 +1,157 @@
+"""`dci sql`: a query on the published tables, read only. DuckDB alone is loaded."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dci_pipeline.cli import options, screen
+from dci_pipeline.findings import Finding
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+EXAMPLES = ("Example: dci sql \"SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node\""
+            "\n\nWhat there is: dci sql. What a table's columns mean: dci sql --describe index_year"
+            "\n\nFrom a file: dci sql - --csv < query.sql > answer.csv")
+
+Query = Annotated[str | None, typer.Argument(metavar="QUERY", show_default=False,
+                                             help="SQL, or - to read it from standard input.")]
+Describe = Annotated[str | None, typer.Option("--describe", metavar="TABLE", help="Every column of a table and what it means.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="The whole answer as CSV.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")]
+ToParquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="The whole answer into a Parquet file.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows shown as a table.")]
+
+_BATCH = 10_000
+
+
+def sql(query: Query = None, describe: Describe = None, as_csv: AsCsv = False, as_json: AsJson = False,
+        parquet: ToParquet = None, limit: Limit = 100, index: options.Index = None) -> None:
+    """Ask the published tables. Without a query: which tables there are and what they hold."""
+    from dci_pipeline.settings import read_settings
+
+    if sum((as_csv, as_json, parquet is not None)) > 1:
+        raise Finding("more than one form of answer", found="--csv, --json or --parquet together", expected="one of them")
+    settings = read_settings()
+    name = options.chosen_index(settings, index)
+    if query == "-":
+        query = sys.stdin.read()
+    with _published(settings.warehouse / f"{name}.duckdb", name) as connection, _understood():
+        if describe is not None:
+            _describe(connection, describe)
+        elif query is None or not query.strip():
+            _tables(connection, name)
+        else:
+            answer = connection.sql(query)
+            # A statement without an answer has none to show: the file is open for reading only.
+            if answer is not None:
+                _give(answer, as_csv=as_csv, as_json=as_json, parquet=parquet, limit=limit)
+
+
+@contextmanager
+def _published(path: Path, index: str) -> Iterator[DuckDBPyConnection]:
+    import duckdb
+
+    if not path.is_file():
+        raise Finding("nothing is published yet", where=str(path), found="no such file", expected="the published tables",
+                      todo=f"dci run --index {index}, or dci demo for a first try")
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        raise Finding("the published file does not open", where=str(path), found=_first_line(error),
+                      expected="a DuckDB file", todo=f"delete it and publish again: dci run --index {index}") from error
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """DuckDB's own words on a query that fails."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise Finding("the query fails", found=" ".join(str(error).split()),
+                      todo="dci sql lists the tables, dci sql --describe TABLE their columns") from error
+
+
+def _tables(connection: DuckDBPyConnection, index: str) -> None:
+    found = connection.execute(
+        "SELECT table_name, estimated_size, column_count, comment FROM duckdb_tables() WHERE NOT internal ORDER BY 1"
+    ).fetchall()
+    screen.show(f"Published tables of {index}", ("table", "rows", "columns", "what it holds"),
+                [[name, f"{rows:,}", columns, comment] for name, rows, columns, comment in found],
+                right=("rows", "columns"))
+
+
+def _describe(connection: DuckDBPyConnection, table: str) -> None:
+    found = connection.execute(
+        "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() "
+        "WHERE NOT internal AND table_name = ? ORDER BY column_index", [table]).fetchall()
+    if not found:
+        known = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1").fetchall()
+        raise Finding("no such table", where="--describe", found=table,
+                      expected="one of " + ", ".join(str(name) for (name,) in known))
+    screen.show(table, ("column", "type", "may be empty", "what it means"),
+                [[name, kind, "yes" if nullable else "no", comment] for name, kind, nullable, comment in found])
+
+
+def _give(answer: DuckDBPyRelation, *, as_csv: bool, as_json: bool, parquet: Path | None, limit: int) -> None:
+    names = list(answer.columns)
+    if parquet is not None:
+        if not parquet.parent.is_dir():
+            raise Finding("no such folder", where=str(parquet.parent), todo="make the folder, or give another path")
+        answer.write_parquet(str(parquet))
+        screen.say(f"Written: {parquet}", stderr=True)
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        for rows in _batches(answer):
+            writer.writerows(rows)
+    elif as_json:
+        rows = [dict(zip(names, map(_jsonable, row), strict=True)) for batch in _batches(answer) for row in batch]
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1, default=str))
+    else:
+        shown = answer.fetchmany(limit + 1)
+        numbers = [name for name, kind in zip(names, answer.types, strict=True) if _is_number(str(kind))]
+        screen.show("", names, [[_cell(value) for value in row] for row in shown[:limit]], right=numbers)
+        if len(shown) > limit:
+            screen.say(f"The first {limit:,} rows. More: --limit N, or all of them with --csv, --json or --parquet FILE.",
+                       stderr=True)
+
+
+def _batches(answer: DuckDBPyRelation) -> Iterator[list[Any]]:
+    while rows := answer.fetchmany(_BATCH):
+        yield rows
+
+
+def _is_number(kind: str) -> bool:
+    return kind.split("(")[0] in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
+                                  "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"}
+
+
+def _cell(value: object) -> str:
+    """A value for reading; all its digits are in --csv, --json and --parquet."""
+    if value is None:
+        return "∅"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _jsonable(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

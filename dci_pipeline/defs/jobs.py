@@ -1,0 +1,79 @@
+"""Jobs and schedules of an index: one job per partition scheme, in the order of a refresh.
+
+The periods' job materialises a period from deliveries to published tables; the years' and the catalogue's follow.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from dci_pipeline.defs.assets import asset_key
+from dci_pipeline.defs.partitions import Partitions
+from dci_pipeline.path import path
+from dci_pipeline.periods import MONTHS_IN
+from dci_pipeline.work import Step, Work
+
+_HOUR = 6
+_DAYS = 28
+
+
+def job_names(index: str) -> dict[str, str]:
+    """The jobs of an index in the order of a refresh: by the scope of what they compute."""
+    return {"period": f"{index}_periods", "year": f"{index}_years", "once": f"{index}_catalogue"}
+
+
+def jobs(work: Work) -> list[dg.JobDefinition | dg.UnresolvedAssetJobDefinition]:
+    """The three jobs of a refresh."""
+    steps, names, title = path(work.framework), job_names(work.index), work.framework.name_en
+    cadence = work.framework.cadence
+    says = {
+        "period": f"{title}: one or more {cadence}s from deliveries to published tables.",
+        "year": f"{title}: one or more years, running or whole, after their {cadence}s.",
+        "once": f"{title}: the tables without a period and the catalogue, after periods and years.",
+    }
+    return [
+        dg.define_asset_job(
+            names[scope], description=says[scope], tags={"index": work.index},
+            executor_def=dg.in_process_executor,
+            selection=dg.AssetSelection.assets(*(asset_key(work.index, step.key) for step in chosen)))
+        for scope, chosen in _by_job(steps).items()
+    ]
+
+
+def _by_job(steps: list[Step]) -> dict[str, list[Step]]:
+    """Steps by job. What has no partitions but is read by a period's table goes with the periods."""
+    needed = {key for step in steps if step.scope == "period" for key, _ in step.reads}
+    found: dict[str, list[Step]] = {"period": [], "year": [], "once": []}
+    for step in steps:
+        found["period" if step.key in needed else step.scope].append(step)
+    return found
+
+
+def schedules(work: Work, partitions: Partitions) -> list[dg.ScheduleDefinition]:
+    """The last complete period, once the last feed's deliveries are due. Off until switched on."""
+    name = job_names(work.index)["period"]
+
+    @dg.schedule(
+        name=f"{name}_when_due", job_name=name, cron_schedule=cron(work), execution_timezone=partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED, tags={"index": work.index},
+        description=f"The last complete {work.framework.cadence}, on the day its last deliveries are due.",
+    )
+    def when_due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        last = partitions.periods.get_last_partition_key(current_time=context.scheduled_execution_time)
+        if last is None:
+            return dg.SkipReason("no period is complete yet")
+        return dg.RunRequest(run_key=last, partition_key=last)
+
+    return [when_due]
+
+
+def cron(work: Work) -> str:
+    """The morning of the day on which the last feed is expected, counted from the end of a period."""
+    framework = work.framework
+    expected = max(contract.expected_day for contract in framework.feeds.values())
+    months_later, day = divmod(expected - 1, 30)
+    length = MONTHS_IN[framework.cadence]
+    months = "*" if length == 1 else ",".join(
+        str((month + months_later - 1) % 12 + 1) for month in range(1, 13, length))
+    return f"0 {_HOUR} {min(day + 1, _DAYS)} {months} *"
+

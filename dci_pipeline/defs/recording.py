@@ -1,0 +1,75 @@
+"""What a run remembers while it goes through the tables: outcomes, and which periods are held back, and why.
+
+A run launched from here brings its own Record and reads it afterwards; one launched from the UI gets a fresh one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from dci_pipeline.periods import Period
+from dci_pipeline.refresh import Progress, Report
+from dci_pipeline.work import Key, Outcome, Step
+
+# The other ways of reading reach across periods; the steps themselves decide whether they can go on without one.
+_SAME_PERIOD = ("same", "window")
+
+
+@dataclass
+class Record:
+    """One refresh as it goes on. `stopped` holds by table the periods that may not go on from there, with the reason."""
+
+    progress: Progress | None = None
+    report: Report = field(default_factory=Report)
+    stopped: dict[Key, dict[Period, str]] = field(default_factory=dict[Key, dict[Period, str]])
+    error: Exception | None = None
+
+    def begins(self, step: Step, period: Period | None) -> None:
+        if self.progress:
+            self.progress(step, period, None)
+
+    def ends(self, step: Step, outcome: Outcome) -> None:
+        self.report.outcomes.append(outcome)
+        if self.progress:
+            self.progress(step, outcome.period, outcome)
+
+    def stop(self, step: Step, period: Period | None, reason: str) -> None:
+        """The period does not go on from this table."""
+        if period is not None:
+            self.stopped.setdefault(step.key, {}).setdefault(period, reason)
+            self.report.held.setdefault(period, reason)
+
+    def why_stopped(self, step: Step, period: Period | None) -> str | None:
+        """Why a table that this one reads for the same period has stopped, or None when none has."""
+        if period is None:
+            return None
+        reasons = (self.stopped.get(key, {}).get(period) for key, how in step.reads if how in _SAME_PERIOD)
+        return next((reason for reason in reasons if reason), None)
+
+
+_brought: ContextVar[Record | None] = ContextVar("record", default=None)
+_by_run: dict[str, Record] = {}
+
+
+@contextmanager
+def bring(record: Record) -> Iterator[Record]:
+    """Runs inside the block report to `record`."""
+    token = _brought.set(record)
+    try:
+        yield record
+    finally:
+        _brought.reset(token)
+
+
+def record_of(run_id: str) -> Record:
+    """The record of a run: the one brought along, else one of its own, kept until the process turns to another run."""
+    brought = _brought.get()
+    if brought is not None:
+        return brought
+    if run_id not in _by_run:
+        _by_run.clear()
+        _by_run[run_id] = Record()
+    return _by_run[run_id]
