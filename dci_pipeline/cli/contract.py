@@ -31,7 +31,7 @@ def infer(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of t
     Names, types, limits and lists of values are read off the file; roles and thresholds are proposed. A draft is a start
     for a person: read every line, then put it under data_contracts/INDEX/feeds and run: dci contract check
     """
-    from dci_pipeline.feeds import drafting
+    from dci_pipeline.feeds import drafting, sampling
 
     work = options.open_work(index)
     if out is not None and out.exists():
@@ -39,7 +39,9 @@ def infer(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of t
     if not file.is_file():
         raise Finding("no such file", where=str(file), todo="check the path")
     with file.open("rb") as stream:
-        text = drafting.draft(stream, name=file.name, size=file.stat().st_size, index=work.index, feed=feed)
+        frame, encoding, delimiter = sampling.sample(stream, file.name, file.stat().st_size)
+    text = drafting.draft(frame, index=work.index, feed=feed, file=file.name, encoding=encoding, delimiter=delimiter,
+                          aliases=work.geography.aliases["alias"].to_list())
     if out is None:
         typer.echo(text, nl=False)
         return

@@ -105,7 +105,7 @@ class Utf8(io.RawIOBase):
     """`stream`, text in `encoding`, as a stream of valid UTF-8 bytes without byte order mark.
 
     `problem` keeps the Finding that ended the reading, because a reader in between may wrap it in an error of its own.
-    `nul` says that a NUL byte came by.
+    `quoted` says that a quotation mark came by.
     """
 
     def __init__(self, stream: Limited, *, name: str, encoding: str):
@@ -118,6 +118,7 @@ class Utf8(io.RawIOBase):
         self._stream = stream
         self._name = name
         self._encoding = encoding
+        self._ascii = _keeps_ascii(self._codec)
         self._decoder = codecs.getincrementaldecoder(self._codec)("strict")
         self._rival = None if self._codec.startswith("utf") else codecs.getincrementaldecoder("utf-8")("strict")
         self._buffer = bytearray()
@@ -127,7 +128,7 @@ class Utf8(io.RawIOBase):
         self._lines = 0
         self._suffix = b""
         self.problem: Finding | None = None
-        self.nul = False
+        self.quoted = False
 
     def readable(self) -> bool:
         return True
@@ -159,10 +160,9 @@ class Utf8(io.RawIOBase):
 
     def _fill(self) -> None:
         chunk = self._stream.read(_CHUNK)
-        if b"\0" in chunk:
-            self.nul = True
+        self.quoted = self.quoted or b'"' in chunk
         held = self._decoder.getstate()[0]
-        if chunk and not held and chunk.isascii():
+        if chunk and not held and self._ascii and chunk.isascii():
             self._buffer += chunk
             self._start = False
         else:
@@ -221,6 +221,14 @@ class Utf8(io.RawIOBase):
             found=f"{found}; the file looks like {guess}", expected=f"{self._encoding} throughout",
             todo=f"ask the partner for {self._encoding}, or change file.encoding in a new version of the contract",
         )
+
+
+def _keeps_ascii(codec: str) -> bool:
+    """Whether bytes below 128 always stand for themselves, so that they need no decoding."""
+    try:
+        return bytes(range(128)).decode(codec) == bytes(range(128)).decode("ascii")
+    except UnicodeError:
+        return False
 
 
 def _guess(start: bytes, window: bytes, codec: str) -> str:

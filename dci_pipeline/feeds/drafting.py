@@ -6,7 +6,6 @@ nobody has thought about is not a promise the partner has made.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -140,7 +139,7 @@ def _place(frame: pl.DataFrame, guesses: list[_Guess], aliases: frozenset[str]) 
     known: dict[str, float] = {}
     for guess in usable:
         values = frame[guess.source].drop_nulls().cast(pl.String)
-        known[guess.source] = values.is_in(list(aliases)).sum() / max(len(values), 1)
+        known[guess.source] = values.is_in(list(aliases)).cast(pl.Int64).to_numpy().mean() if len(values) else 0.0
     best = max(known, key=lambda source: known[source], default="")
     if best and known[best] >= 0.5:
         return best
@@ -259,8 +258,10 @@ def _property(guess: _Guess, key: int, unique: bool) -> list[str]:
 
 
 def _text(value: str) -> str:
-    """A string no YAML reader takes for anything else; JSON's form, letters kept where they can be printed."""
-    return json.dumps(value, ensure_ascii=not value.isprintable())
+    """A string no YAML reader takes for anything else; letters kept where they can be printed."""
+    letters = [f"\\{letter}" if letter in '"\\' else letter if letter.isprintable() else f"\\U{ord(letter):08X}"
+               for letter in value]
+    return '"' + "".join(letters) + '"'
 
 
 def _plain(value: str) -> str:

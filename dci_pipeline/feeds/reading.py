@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import difflib
 import importlib
+import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
@@ -61,7 +62,7 @@ def _csv(content: decoding.Limited, *, name: str, contract: FeedContract) -> Ite
     # A record after the last one: if the parser does not return it, the file ended inside quotes.
     text.end_with(("\n" + contract.delimiter.join([_LAST] * len(header)) + "\n").encode())
     ragged: deque[tuple[int, int]] = deque()
-    reader = _arrow_csv(text, header, wanted, contract.delimiter, ragged)
+    reader = _arrow_csv(text, header, wanted, delimiter=contract.delimiter, ragged=ragged, name=name)
     number, rows, held = 1, 0, None
     while True:
         try:
@@ -88,13 +89,17 @@ def _csv(content: decoding.Limited, *, name: str, contract: FeedContract) -> Ite
     yield from frame.head(-1).iter_slices(BATCH_ROWS)
 
 
-def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str], delimiter: str,
-               ragged: deque[tuple[int, int]]) -> Iterator[pl.DataFrame]:
+def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str], *, delimiter: str,
+               ragged: deque[tuple[int, int]], name: str) -> Iterator[pl.DataFrame]:
     pa, arrow_csv = _arrow(), _arrow("csv")
 
     def note(row: Any) -> str:
         ragged.append((int(row.number), int(row.actual_columns)))
+        swallowed.extend(int(row.number) for line in str(row.text).split("\n")[1:-1]
+                         if line.count(delimiter) == len(header) - 1)
         return "skip"
+
+    swallowed: list[int] = []
 
     # By position, so that no name in the file can upset the reader; row numbers need the single-threaded one.
     places = {str(header.index(source)): source for source in wanted}
@@ -108,7 +113,23 @@ def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str]
             strings_can_be_null=True, quoted_strings_can_be_null=True, check_utf8=False),
     }
     for batch in cast("Iterator[Any]", arrow_csv.open_csv(text, **options)):
-        yield _frame(batch).rename(places)
+        frame = _frame(batch).rename(places)
+        if text.quoted and len(header) > 1:
+            _no_record_in_a_value(frame, swallowed, name=name, delimiter=delimiter, width=len(header))
+        yield frame
+
+
+def _no_record_in_a_value(frame: pl.DataFrame, swallowed: Sequence[int], *, name: str, delimiter: str,
+                          width: int) -> None:
+    """A quote left open runs to the next one and takes whole records with it; they must not vanish unseen."""
+    if swallowed:
+        raise _open_quote(name, swallowed[0], "whole records inside one value")
+    sign = re.escape(delimiter)
+    whole_line = rf"\n(?:[^\n{sign}]*{sign}){{{width - 1}}}[^\n{sign}]*(?:\n|$)"
+    for values in frame:
+        broken = values.filter(values.str.contains("\n", literal=True))
+        if broken.str.contains(whole_line).any():
+            raise _open_quote(name, 1, "whole records inside one value")
 
 
 def _numbered(frame: pl.DataFrame, start: int, ragged: deque[tuple[int, int]],

@@ -11,155 +11,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from dci_pipeline import periods
-from dci_pipeline.contracts import Column, FeedContract, only
+from dci_pipeline.contracts import Column, FeedContract
+from dci_pipeline.feeds.profiles import FeedProfile, Profile, level, read_profile
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
+
+__all__ = ["Profile", "level", "read_profile", "simulate"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_PROFILE = {"first", "places", "feeds"}
-_PLACES = {"sizes", "spread", "growth_spread", "noise", "mix", "partner_spread", "other_names"}
-_FEED = {"rows", "partners", "dimensions", "totals", "measures"}
-_MEASURE = {"level", "growth", "season", "dispersion"}
-_TOTAL = {"value", "of_sum"}
+# No part of a total is as large as the total.
 _AT_MOST = 0.985
-
-
-@dataclass(frozen=True)
-class Places:
-    """How places differ: size by level, and the logarithmic spread of size, growth, month, mix and partner."""
-
-    sizes: Mapping[str, float]
-    spread: float
-    growth_spread: float
-    noise: float
-    mix: float
-    partner_spread: float
-    other_names: float
-
-
-@dataclass(frozen=True)
-class MeasureProfile:
-    """The nation's `level` in the first period, growth a year from given years on, season, spread of the records."""
-
-    level: float
-    growth: Mapping[int, float]
-    season: tuple[float, ...]
-    dispersion: float
-
-
-@dataclass(frozen=True)
-class FeedProfile:
-    """One feed: usual rows of a delivery, partners' shares, shares of the dimensions' values, measures.
-
-    `follows` gives a dimension whose value another one decides: {layer: (service, {server: infrastructure})}. `totals`
-    gives the value of a dimension that is a total without double counting, and by measure how large it is against the
-    sum of the other values; no other value is larger than the total.
-    """
-
-    rows: int
-    partners: Mapping[str, float]
-    shares: Mapping[str, Mapping[str, float]]
-    follows: Mapping[str, tuple[str, Mapping[str, str]]]
-    totals: Mapping[str, tuple[str, Mapping[str, float]]]
-    measures: Mapping[str, MeasureProfile]
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What an index's simulated world looks like."""
-
-    first: str
-    places: Places
-    feeds: Mapping[str, FeedProfile]
-    where: str
-
-
-def read_profile(raw: Mapping[str, Any], where: str) -> Profile:
-    """The profile a simulation file holds. Raises Finding naming file and key for anything unknown or missing."""
-    top = _all(raw, _PROFILE, where)
-    places = _all(top["places"], _PLACES, f"{where} places")
-    try:
-        return Profile(
-            first=str(top["first"]),
-            places=Places(sizes=_numbers(places["sizes"], f"{where} places.sizes"),
-                          **{key: float(places[key]) for key in _PLACES - {"sizes"}}),
-            feeds={str(feed): _feed(spec, f"{where} feeds.{feed}")
-                   for feed, spec in cast("dict[str, Any]", top["feeds"]).items()},
-            where=where,
-        )
-    except (TypeError, ValueError, AttributeError) as error:
-        raise Finding("a value of the wrong kind", where=where, found=str(error), todo="correct the file") from error
-
-
-def _feed(raw: object, where: str) -> FeedProfile:
-    spec = only(raw, _FEED, where=where)
-    shares: dict[str, dict[str, float]] = {}
-    follows: dict[str, tuple[str, Mapping[str, str]]] = {}
-    for name, values in cast("dict[str, Any]", spec.get("dimensions") or {}).items():
-        if set(values) == {"of", "values"}:
-            follows[str(name)] = (str(values["of"]), {str(key): str(value) for key, value in values["values"].items()})
-        else:
-            shares[str(name)] = _numbers(values, f"{where} dimensions.{name}")
-    totals: dict[str, tuple[str, Mapping[str, float]]] = {}
-    for name, total in cast("dict[str, Any]", spec.get("totals") or {}).items():
-        parts = _all(total, _TOTAL, f"{where} totals.{name}")
-        totals[str(name)] = (str(parts["value"]), _numbers(parts["of_sum"], f"{where} totals.{name} of_sum"))
-    return FeedProfile(
-        rows=int(spec.get("rows", 6000)), partners=_numbers(spec.get("partners") or {}, f"{where} partners"),
-        shares=shares, follows=follows, totals=totals,
-        measures={str(name): _measure(item, f"{where} measures.{name}")
-                  for name, item in cast("dict[str, Any]", spec.get("measures") or {}).items()},
-    )
-
-
-def _measure(raw: object, where: str) -> MeasureProfile:
-    spec = _all(raw, _MEASURE, where)
-    growth: object = spec["growth"]
-    by_year = cast("dict[Any, Any]", growth if isinstance(growth, dict) else {1: growth})
-    return MeasureProfile(
-        level=float(spec["level"]), growth={int(year): float(rate) for year, rate in by_year.items()},
-        season=tuple(float(factor) for factor in spec["season"]), dispersion=float(spec["dispersion"]),
-    )
-
-
-def _all(raw: object, keys: set[str], where: str) -> dict[str, Any]:
-    mapping = only(raw, keys, where=where)
-    missing = sorted(keys - set(mapping))
-    if missing:
-        raise Finding(f"missing key {', '.join(map(repr, missing))}", where=where, found=", ".join(sorted(mapping)),
-                      expected=", ".join(sorted(keys)))
-    return mapping
-
-
-def _numbers(raw: object, where: str) -> dict[str, float]:
-    if not isinstance(raw, dict):
-        raise Finding("not a mapping", where=where, found=repr(raw), expected="name: number lines")
-    return {str(key): float(value) for key, value in cast("dict[Any, Any]", raw).items()}
-
-
-def level(measure: MeasureProfile, period: Period, first: Period) -> float:
-    """The nation's level of a measure in `period`: growth compounded period by period from `first`, times the season.
-    """
-    if len(measure.season) != period.per_year:
-        raise Finding("one seasonal factor per period of a year", found=f"{len(measure.season)} factors",
-                      expected=str(period.per_year), todo="mend season in the simulation file")
-    value = measure.level
-    forward = period.start >= first.start
-    early, late = (first, period) if forward else (period, first)
-    for step in periods.span(early, late)[1:]:
-        years = [year for year in measure.growth if year <= step.start.year]
-        rate = measure.growth[max(years)] if years else measure.growth[min(measure.growth)]
-        value *= (1 + rate) ** ((1 if forward else -1) / period.per_year)
-    return value * measure.season[period.number - 1]
 
 
 def simulate(contract: FeedContract, *, cadence: str, period: Period, partner: str, places: pl.DataFrame,

@@ -79,10 +79,9 @@ def _segment(
 ) -> Segment:
     indicators, alpha = basket.get_column("indicator"), basket.get_column("alpha").to_numpy()
     x = _cube(rows, link, (("period", pl.Series(needed, dtype=pl.Date)), ("place", places), ("indicator", indicators)))
-    # int64 addition wraps silently: bound the largest sum any formula forms before forming it
-    bound = int(x.max(initial=0)) * len(places) * len(needed)
-    if bound > LARGEST and sum(int(v) for v in x.reshape(-1)) > LARGEST:
-        raise ValueError(f"link {link.name}: the values add up beyond 64 bits; choose a larger minor unit")
+    # int64 addition wraps silently: where the largest sum any formula forms might not fit, add Python's integers
+    if int(x.max(initial=0)) * len(places) * len(needed) > LARGEST:
+        x = x.astype(object)
     national = x.sum(axis=1)
     totals = national[[needed.index(day) for day in link.reference]].sum(axis=0).astype(np.float64)
     means: Floats = totals / len(link.reference)

@@ -9,7 +9,6 @@ from datetime import date
 
 import polars as pl
 
-LARGEST = 2**63 - 1
 # shares are floats: a remainder below this is rounding, and dividing by it would invent a total
 SMALLEST_REMAINDER = 1e-9
 SCHEMA: dict[str, pl.DataType] = {
@@ -46,7 +45,7 @@ def shares(
     carried          periods since the last observation, 0 = observed now
     Undefined, not guessed: total 0 gives a null share. Nothing observed at all, or missing places that held the whole
     total, gives null total and shares, null estimates of the missing places, and status M for these.
-    Raises ValueError for a negative value, a pair listed twice, a value that is no integer, or sums beyond 64 bits.
+    Raises ValueError for a negative value, a pair listed twice, a value that is no integer.
     """
     current = _checked(values, period)
     history = _history(previous, period)
@@ -133,17 +132,12 @@ def _sums(frame: pl.DataFrame) -> pl.DataFrame:
         observed=pl.col("value").count(),
         weights=pl.col("weight").filter(pl.col("missing")),
     )
-    large = grouped.filter(pl.col("observed_sum") > LARGEST)
-    if not large.is_empty():
-        first = large.row(0, named=True)
-        raise ValueError(
-            f"indicator {first['indicator']!r}: the national sum {first['observed_sum']} is beyond 64 bits; "
-            "expected at most 2^63 - 1, choose a larger minor unit in the feed's contract"
-        )
     # fsum is correctly rounded, so neither the order of places nor the engine can change a bit
     missing_share = [math.fsum(weights) for weights in grouped.get_column("weights")]
+    # a national sum may pass 2^63 (bytes do): Python rounds its integers correctly in the one step to a float
+    observed_sum = [float(total) for total in grouped.get_column("observed_sum")]
     return grouped.with_columns(
-        pl.col("observed_sum").cast(pl.Int64), missing_share=pl.Series(missing_share, dtype=pl.Float64)
+        observed_sum=pl.Series(observed_sum, dtype=pl.Float64), missing_share=pl.Series(missing_share, dtype=pl.Float64)
     ).select(
         "indicator",
         "observed_sum",

@@ -76,8 +76,8 @@ def test_roles(case: str, code: str, tmp_path: Path) -> None:
 
 def test_types_of_parquet_columns(tmp_path: Path) -> None:
     out = io.BytesIO()
-    pl.DataFrame({"town": ["A", "B"], "on": [date(2024, 1, 1)] * 2, "flag": [True, False], "n": [1, 2], "x": [0.5, None],
-                  "list": [[1], [2]], "later": [date(2024, 2, 1)] * 2}).write_parquet(out)
+    pl.DataFrame({"town": ["A", "B"], "on": [date(2024, 1, 1)] * 2, "flag": [True, False], "n": [1, 2],
+                  "x": [0.5, None], "list": [[1], [2]], "later": [date(2024, 2, 1)] * 2}).write_parquet(out)
     contract, text = drafted(out.getvalue(), tmp_path, name="x.parquet")
     assert {item.name: (item.type, item.role) for item in contract.columns} == {
         "town": ("string", "place"), "on": ("date", "date"), "flag": ("boolean", "dimension"),
@@ -100,8 +100,8 @@ def test_what_no_contract_can_be_drafted_from(data: bytes, says: str, tmp_path: 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(st.text(min_size=1, max_size=8), min_size=2, max_size=5, unique=True),
-       rows=st.lists(st.lists(st.text(max_size=8) | st.integers(0, 10**20).map(str), min_size=5, max_size=5), min_size=1,
-                     max_size=8))
+       rows=st.lists(st.lists(st.text(max_size=8) | st.integers(0, 10**20).map(str), min_size=5, max_size=5),
+                     min_size=1, max_size=8))
 def test_any_table_drafts_to_a_contract_that_loads(names: list[str], rows: list[list[str]], tmp_path: Path) -> None:
     frame = pl.DataFrame([[*row[: len(names)], str(at)] for at, row in enumerate(rows)], schema=[*names, "total count"],
                          orient="row") if "total count" not in names else pl.DataFrame({"a": ["x"], "n": ["1"]})

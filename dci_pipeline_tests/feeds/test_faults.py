@@ -65,8 +65,8 @@ def violations(typed: pl.DataFrame, contract: FeedContract, partner: str) -> dic
 
 
 def plant(frame: pl.DataFrame, contract: FeedContract, rule: str, count: int = 3, **options: Any) -> faults.Planted:
-    return faults.plant(frame, contract, rule=rule, count=count, seed=7, period=PERIOD, outside=OUTSIDE, aliases=ALIASES,
-                        **options)
+    return faults.plant(frame, contract, rule=rule, count=count, seed=7, period=PERIOD, outside=OUTSIDE,
+                        aliases=ALIASES, **options)
 
 
 def partner_of(contract: FeedContract) -> str:

@@ -29,8 +29,8 @@ def simulate(contract: FeedContract, *, month: str = "2019-06", partner: str | N
     aliases = GEOGRAPHY.aliases_at(period)
     if shuffled:
         places, aliases = places.sample(fraction=1, shuffle=True), aliases.sample(fraction=1, shuffle=True)
-    return simulation.simulate(contract, cadence="month", period=period, partner=partner or next(iter(contract.partners)),
-                               places=places, aliases=aliases, profile=profile, seed=seed, **options)
+    return simulation.simulate(contract, cadence="month", period=period, places=places, aliases=aliases,
+                               partner=partner or next(iter(contract.partners)), profile=profile, seed=seed, **options)
 
 
 @pytest.mark.parametrize("contract", FEEDS, ids=lambda item: item.feed)

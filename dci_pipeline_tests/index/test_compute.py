@@ -250,3 +250,15 @@ def test_columns() -> None:
     assert index.link_effects.columns == ["link", "place", "link_effect_points"]
     effects = index.places.get_column("link_effect_points").to_list()
     assert effects[:6] == [None] * 3 + [0.0] * 3
+
+
+def test_national_sums_beyond_64_bits_are_exact() -> None:
+    days = [date(2019, 1, 1), date(2019, 2, 1)]
+    values = pl.DataFrame(
+        [(day, place, "bytes", 2**62 + number) for day in days for number, place in enumerate("ABC")],
+        schema=["period", "place", "indicator", "value"],
+        orient="row",
+    )
+    chain = links("fixed_base", reference_start=days[0], reference_end=days[0], end=days[1])
+    weights = pl.DataFrame({"link": [0], "indicator": ["bytes"], "alpha": [1.0]})
+    assert compute(values, weights, chain).national.get_column("level").to_list() == [100.0, 100.0]

@@ -52,7 +52,6 @@ LAST = pl.col("period") == date(2002, 1, 1)
             r"\['2'\] have no volume",
             id="mean 0",
         ),
-        pytest.param(changed(VALUES, "value", LAST, 2**62), WEIGHTS, CHAIN, "beyond 64 bits", id="too large"),
         pytest.param(
             VALUES,
             changed(WEIGHTS, "alpha", pl.col("indicator") == "2", 0.3),

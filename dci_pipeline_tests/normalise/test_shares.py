@@ -134,7 +134,6 @@ def test_columns() -> None:
         pytest.param(frame([4, -2]), "2020-01-01: 1 negative, first place 'B', indicator 'volume': -2", id="negative"),
         pytest.param(pl.concat([frame([4])] * 2), "found twice", id="twice"),
         pytest.param(frame([4]).with_columns(pl.col("value").cast(pl.Float64)), "type Float64", id="no integers"),
-        pytest.param(frame([2**62, 2**62]), "beyond 64 bits", id="too large a sum"),
         pytest.param(frame([4]).drop("place"), r"lack \['place'\]", id="no place"),
     ],
 )
@@ -223,3 +222,9 @@ def test_law_a_merger_adds(values: list[int]) -> None:
     assert merged.get_column("share")[0] == pytest.approx(
         apart.get_column("share")[0] + apart.get_column("share")[1], rel=1e-14
     )
+
+
+def test_a_national_sum_beyond_64_bits_is_exact() -> None:
+    found = shares(frame([2**62, 2**62, 2**62]), period=JANUARY, previous=None)
+    assert found.get_column("total").to_list() == [float(3 * 2**62)] * 3
+    assert found.get_column("share").to_list() == [1 / 3] * 3

@@ -1,0 +1,280 @@
+"""The heavy stage against hand-written queries that give the same figures: CPU, wall and memory, as ratios.
+
+    python benchmarks/heavy_stage.py --rows 10000000 --rounds 5 --out heavy_stage.json
+
+Each measurement is a process of its own, imports included; rounds are interleaved, so that a busy machine is busy for
+all. Floors: DuckDB SQL and Polars expressions written for this one feed, without contract, engine or quarantine.
+Repeated keys are looked for in a second set of measurements; the quarantine is written in a third, without a floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+INDEX, FEED, PARTNER, PERIOD = "dci", "cloud_usage", "cloud_a", "2019-04"
+FAULTS = 0.0002
+WAYS = {
+    "bare duckdb": ("bare_duckdb", "counts"), "bare polars": ("bare_polars", "counts"),
+    "ours on polars": ("polars", "counts"), "ours on duckdb": ("duckdb", "counts"),
+    "bare duckdb, keys": ("bare_duckdb", "keys"), "bare polars, keys": ("bare_polars", "keys"),
+    "ours on polars, keys": ("polars", "keys"), "ours on duckdb, keys": ("duckdb", "keys"),
+    "ours on polars, quarantine": ("polars", "quarantine"), "ours on duckdb, quarantine": ("duckdb", "quarantine"),
+}
+
+
+def inputs() -> tuple[Any, Any, Any, Any]:
+    """Contract, period, usable names and leaves of the feed, as a step of the pipeline would have them."""
+    from dci_pipeline import contracts, framework, geography, periods
+
+    folder = ROOT / "data_contracts" / INDEX
+    contract = contracts.read_feed(folder / "feeds" / f"{FEED}.yaml", index=INDEX)
+    period = periods.parse(PERIOD, "month")
+    aliases = geography.read_geography(folder).aliases_at(period)
+    return contract, period, aliases, framework.read_framework(folder.parent, INDEX).leaves_of(FEED)
+
+
+def generate(path: Path, rows: int) -> None:
+    """A typed delivery: names of every kind, a few faults of each kind, a few repeated keys."""
+    import numpy as np
+    import polars as pl
+
+    contract, period, aliases, _ = inputs()
+    draw = np.random.default_rng(20190401)
+
+    def pick(values: list[str]) -> pl.Series:
+        return pl.Series(values, dtype=pl.String).gather(draw.integers(0, len(values), rows))
+
+    def fault() -> pl.Series:
+        return pl.Series(draw.random(rows) < FAULTS)
+
+    names = aliases.filter(pl.col("scope") == "in")["alias"].to_list()
+    outside = aliases.filter(pl.col("scope") == "out")["alias"][0]
+    number = pl.Series(np.arange(1, rows + 1))
+    unread, copied = fault(), fault()
+    frame = pl.DataFrame({
+        "partner": pl.select(pl.when(fault()).then(pl.lit("other")).otherwise(pl.lit(PARTNER)).alias("p"))["p"],
+        "record_id": number, "day": draw.integers(0, (period.end - period.start).days, rows),
+        "city": pick(names), "service": pick(list(contract.by_name["service"].values)),
+        "layer": pick(list(contract.by_name["layer"].values)),
+        "sector": pick(list(contract.by_name["sector"].values)),
+        "usage_units": np.minimum(draw.lognormal(8, 2, rows), 1e12).astype("int64"),
+    }).select(
+        "partner",
+        pl.when(copied).then(pl.col("record_id") - 1).otherwise("record_id").cast(pl.String).str.zfill(12)
+        .str.replace("^", f"{PARTNER}-").alias("record_id"),
+        pl.when(fault()).then(period.end).otherwise(pl.lit(period.start) + pl.duration(days="day")).cast(pl.Date)
+        .alias("event_date"),
+        pl.when(fault()).then(pl.lit("nowhere")).when(fault()).then(pl.lit(outside)).otherwise("city").alias("city"),
+        "service", "layer", pl.when(fault()).then(pl.lit("?")).otherwise("sector").alias("sector"),
+        pl.when(unread).then(None).when(fault()).then(-5).when(fault()).then(None).otherwise("usage_units")
+        .alias("usage_units"),
+        pl.lit(0, dtype=pl.Int32).alias("file"), number.alias("file_row"),
+        pl.when(unread).then(pl.lit("usage_units: not an integer 'x'")).alias("unparsed"),
+    ).with_columns(record_id=pl.when(fault()).then(pl.lit("no id ") + pl.col("record_id")).otherwise("record_id"))
+    frame.write_parquet(path)
+
+
+def ours(engine: str, task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
+    from dci_pipeline import engines
+    from dci_pipeline.validation import scan as stage
+
+    contract, period, aliases, leaves = inputs()
+    if task == "counts":
+        # The rule has no switch in the product: a delivery is always judged by every rule.
+        stage.repeated_keys = lambda *_: None
+    with engines.engine(engine) as opened:
+        found = stage.scan(opened, opened.scan([path]), contract=contract, period=period, partner=PARTNER,
+                           aliases=aliases, leaves=leaves)
+        if task == "quarantine" and found.quarantine is not None:
+            opened.sink(found.quarantine, path.with_name(f"quarantine-{engine}.parquet"))
+    counts = {rule: number for rule, number in found.counts.select("rule", "unexpected").iter_rows() if number}
+    return counts, found.sums.select("place", "value", "records").rows()
+
+
+def bare_duckdb(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
+    import duckdb
+
+    contract, period, aliases, _ = inputs()
+    names = [column.name for column in contract.columns]
+    flags = {"row.shape": "unparsed IS NOT NULL AND unparsed LIKE 'row:%'"}
+    flags |= {f"{name}.type": f"unparsed IS NOT NULL AND regexp_matches(unparsed, '(^|; ){name}: ')" for name in names}
+    flags |= {f"{name}.not_null": f"{name} IS NULL AND unparsed IS NULL" for name in names}
+    measure = contract.by_name["usage_units"]
+    flags["usage_units.range"] = f"usage_units < {measure.minimum} OR usage_units > {measure.maximum}"
+    flags["record_id.pattern"] = f"NOT regexp_matches(record_id, '{contract.by_name['record_id'].pattern}')"
+    for name in ("service", "layer", "sector"):
+        listed = ", ".join(f"'{value}'" for value in contract.by_name[name].values)
+        flags[f"{name}.one_of"] = f"{name} NOT IN ({listed})"
+    flags["partner.matches"] = f"partner <> '{PARTNER}'"
+    flags["event_date.in_period"] = f"event_date < DATE '{period.start}' OR event_date >= DATE '{period.end}'"
+    if task == "keys":
+        flags["key.unique"] = "d.record_id IS NOT NULL AND NOT (d.alike AND d.first = file_row)"
+    connection = duckdb.connect()
+    connection.execute("SET preserve_insertion_order = false")
+    connection.register("aliases", aliases.to_arrow())
+    source = f"read_parquet('{path}') t"
+    if task == "keys":
+        connection.execute(
+            f"CREATE TEMP TABLE again AS SELECT record_id FROM {source} WHERE record_id IS NOT NULL GROUP BY 1 "
+            "HAVING count(*) > 1")
+        others = ", ".join(f"{name} := {name}" for name in names)
+        connection.execute(
+            f"CREATE TEMP TABLE doubled AS SELECT record_id, min(file_row) AS first, count(DISTINCT "
+            f"struct_pack({others})) = 1 AS alike FROM {source} SEMI JOIN again USING (record_id) GROUP BY 1")
+        source += " LEFT JOIN doubled d USING (record_id)"
+    columns = ", ".join(f"coalesce({sql}, false) AS f{number}" for number, sql in enumerate(flags.values()))
+    added = ", ".join(f"count_if(f{number}) AS f{number}" for number in range(len(flags)))
+    broken = " OR ".join(f"f{number}" for number in range(len(flags)))
+    connection.execute(
+        f"CREATE TEMP TABLE g AS SELECT city, count(*) AS n, {added}, count_if({broken}) AS bad, "
+        f"sum(usage_units) FILTER (NOT ({broken})) AS value, count(usage_units) FILTER (NOT ({broken})) AS records "
+        f"FROM (SELECT city, usage_units, {columns} FROM {source}) GROUP BY city")
+    totals = ", ".join(f"sum(f{number})::BIGINT" for number in range(len(flags)))
+    row = connection.sql(
+        f"SELECT {totals}, coalesce(sum(n) FILTER (city IS NOT NULL AND scope IS NULL), 0)::BIGINT, "
+        "coalesce(sum(n) FILTER (scope = 'out'), 0)::BIGINT, "
+        "sum(CASE WHEN scope = 'in' OR city IS NULL THEN bad ELSE n END)::BIGINT "
+        "FROM g LEFT JOIN aliases ON city = alias"
+    ).fetchall()[0]
+    counts = dict(zip([*flags, "city.known", "city.in_scope", "any"], row, strict=True))
+    sums = connection.sql(
+        "SELECT place, sum(value)::BIGINT, sum(records)::BIGINT FROM g JOIN aliases ON city = alias WHERE scope = 'in' "
+        "GROUP BY place HAVING sum(records) > 0 ORDER BY place").fetchall()
+    return {rule: number for rule, number in counts.items() if number}, sums
+
+
+def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
+    import polars as pl
+
+    contract, period, aliases, _ = inputs()
+    names = [column.name for column in contract.columns]
+    col = pl.col
+    measure = contract.by_name["usage_units"]
+    flags = {f"{name}.not_null": col(name).is_null() & col("unparsed").is_null() for name in names}
+    flags["usage_units.range"] = (col("usage_units") < measure.minimum) | (col("usage_units") > measure.maximum)
+    flags["record_id.pattern"] = ~col("record_id").str.contains(contract.by_name["record_id"].pattern)
+    for name in ("service", "layer", "sector"):
+        flags[f"{name}.one_of"] = ~col(name).is_in(list(contract.by_name[name].values))
+    flags["partner.matches"] = col("partner") != PARTNER
+    flags["event_date.in_period"] = (col("event_date") < period.start) | (col("event_date") >= period.end)
+    flags["unread"] = col("unparsed").is_not_null()
+    rows = pl.scan_parquet(path)
+    if task == "keys":
+        keyed = rows.filter(col("record_id").is_not_null())
+        again = keyed.group_by("record_id").len().filter(col("len") > 1).select("record_id").collect()
+        doubled = (
+            keyed.join(again.lazy(), on="record_id", how="semi").collect().group_by("record_id")
+            .agg(first=col("file_row").min(), alike=pl.struct(names).n_unique() == 1)
+        )
+        rows = rows.join(doubled.lazy(), on="record_id", how="left")
+        flags["key.unique"] = col("first").is_not_null() & ~(col("alike") & (col("first") == col("file_row")))
+    bools = [flag.fill_null(False).alias(f"f{number}") for number, flag in enumerate(flags.values())]
+    broken = pl.any_horizontal([f"f{number}" for number in range(len(flags))])
+    g = (
+        rows.select("city", "usage_units", *bools).with_columns(bad=broken)
+        .group_by("city").agg(
+            pl.len().cast(pl.Int64).alias("n"), col("^f\\d+$").sum().cast(pl.Int64), col("bad").sum().cast(pl.Int64),
+            value=col("usage_units").filter(~col("bad")).sum(), records=col("usage_units").filter(~col("bad")).count(),
+        ).collect(engine="streaming").join(aliases, left_on="city", right_on="alias", how="left")
+    )
+    counts = {rule: int(g[f"f{number}"].sum()) for number, rule in enumerate(flags)}
+    if counts.pop("unread"):
+        reasons = pl.scan_parquet(path).filter(col("unparsed").is_not_null()).select(
+            [col("unparsed").str.contains(f"(?:^|; ){name}: ").sum().alias(f"{name}.type") for name in names]
+            + [col("unparsed").str.starts_with("row:").sum().alias("row.shape")]).collect()
+        counts |= reasons.row(0, named=True)
+    known, outside = col("scope").is_not_null(), (col("scope") == "out").fill_null(False)
+    counts["city.known"] = int(g.filter(~known & col("city").is_not_null())["n"].sum())
+    counts["city.in_scope"] = int(g.filter(outside)["n"].sum())
+    rejected = pl.when((known & ~outside) | col("city").is_null()).then("bad").otherwise("n")
+    counts["any"] = int(g.select(rejected.sum()).item())
+    sums = (
+        g.filter(known & ~outside).group_by("place").agg(col("value").sum(), col("records").sum().cast(pl.Int64))
+        .filter(col("records") > 0).sort("place").rows()
+    )
+    return {rule: number for rule, number in counts.items() if number}, sums
+
+
+def measure(way: str, path: Path) -> dict[str, Any]:
+    """One process: what it used, and what it found as a hash."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run([sys.executable, __file__, "--one", way, "--data", str(path)], check=True, text=True,
+                          capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"cpu_s": cpu, "wall_s": wall, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def one(way: str, path: Path) -> None:
+    how, task = WAYS[way]
+    found = {"bare_duckdb": bare_duckdb, "bare_polars": bare_polars}[how](task, path) if how.startswith("bare") else (
+        ours(how, task, path))
+    text = json.dumps([sorted(found[0].items()), [list(row) for row in found[1]]])
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps({"peak_mb": used.ru_maxrss / 1024, "any": found[0].get("any", 0),
+                      "hash": hashlib.sha256(text.encode()).hexdigest()}))
+
+
+def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Medians, and for each of ours the ratio of its median CPU to the cheaper floor's of the same task."""
+    figures = ("cpu_s", "wall_s", "peak_mb")
+    table = {way: {key: round(statistics.median(run[key] for run in found), 2) for key in figures}
+             for way, found in runs.items()}
+    for way, line in table.items():
+        same = [other for other in table if WAYS[other][1] == WAYS[way][1]]
+        floors = [table[other]["cpu_s"] for other in same if other.startswith("bare")]
+        if floors:
+            line["cpu_ratio"] = round(line["cpu_s"] / min(floors), 3)
+    return table
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rows", type=int, default=10_000_000)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--out", type=Path, help="write the figures of every run as JSON")
+    options.add_argument("--only", default="", help="ways separated by semicolons; all of them otherwise")
+    options.add_argument("--data", type=Path, help="a typed delivery made before; generated otherwise")
+    options.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.one:
+        one(given.one, given.data)
+        return
+    ways = [way.strip() for way in given.only.split(";") if way.strip()] or list(WAYS)
+    with tempfile.TemporaryDirectory() as folder:
+        path = given.data or Path(folder) / "typed.parquet"
+        if not path.exists():
+            sys.path.insert(0, str(ROOT))
+            generate(path, given.rows)
+        runs: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
+        for number in range(given.rounds):
+            for way in ways if number % 2 == 0 else reversed(ways):
+                runs[way].append(measure(way, path))
+    for task in ("counts", "keys"):
+        hashes = {run["hash"] for way, found in runs.items() if WAYS[way][1] == task for run in found}
+        if len(hashes) > 1:
+            raise SystemExit(f"{task}: the figures differ between ways")
+    table = summary(runs)
+    for way, line in table.items():
+        ratio = f"  ratio {line['cpu_ratio']:.2f}" if "cpu_ratio" in line else ""
+        print(f"{way:28} cpu {line['cpu_s']:6.2f} s  wall {line['wall_s']:6.2f} s  "
+              f"peak {line['peak_mb']:6.0f} MB{ratio}")
+    if given.out:
+        given.out.write_text(json.dumps({"rows": given.rows, "rounds": given.rounds, "median": table, "runs": runs},
+                                        indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""A refresh through the engine in this process: the jobs of an index in order, into the same record of runs the UI shows.
+
+DAGSTER_HOME lies in the warehouse and is written here when it is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from dci_pipeline import refresh
+from dci_pipeline.defs.jobs import job_names
+from dci_pipeline.defs.partitions import Partitions, timezone
+from dci_pipeline.defs.recording import Record, bring
+from dci_pipeline.findings import Finding
+from dci_pipeline.periods import Period
+from dci_pipeline.refresh import Progress, Report
+from dci_pipeline.settings import Settings
+from dci_pipeline.work import Work
+
+_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+_HOME = """\
+# Where the engine keeps its runs, and how. Written once; edit it as you like, it is not written again.
+
+# Nothing about what is run here leaves this machine.
+telemetry:
+  enabled: false
+
+# No welcome window on the first visit of the UI.
+nux:
+  enabled: false
+
+# Steps print nothing, and a copy of their output would cost a process each. What happened is in the event log.
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+
+# Ticks in which a schedule had nothing to do are forgotten after a week, the others after three months (in days).
+retention:
+  schedule:
+    purge_after_days: {skipped: 7, success: 90, failure: 90, started: 90}
+"""
+
+
+def ensure_home(settings: Settings) -> Path:
+    """DAGSTER_HOME in the warehouse, with its dagster.yaml, made when it is missing."""
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    target = home / "dagster.yaml"
+    if not target.exists():
+        beside = home / f".dagster.yaml.{os.getpid()}.{secrets.token_hex(4)}"
+        beside.write_text(_HOME, encoding="utf-8")
+        os.replace(beside, target)
+    return home
+
+
+def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress | None = None) -> Report:
+    """Every table over `periods`, their years, then the rest, as runs of the index's jobs in this process.
+
+    A period held back by a check or a missing input stops only itself and is named in the report. Raises Finding for
+    periods that are not over yet and for whatever a step finds wrong with its inputs.
+    """
+    from dci_pipeline.definitions import index_definitions
+
+    partitions = Partitions(work.framework, timezone())
+    _refuse_unknown(work, partitions, periods)
+    names = job_names(work.index)
+    with _quiet(), bring(Record(progress)) as record:
+        repository = index_definitions(work).get_repository_def()
+        with dg.DagsterInstance.from_config(str(ensure_home(work.settings))) as instance:
+            for stretch in _stretches(periods):
+                _launch(repository.get_job(names["period"]), instance, partitions, stretch, record)
+            done = [period for period in periods if period not in record.report.held]
+            for stretch in _stretches(refresh.years(done)):
+                _launch(repository.get_job(names["year"]), instance, partitions, stretch, record)
+            _launch(repository.get_job(names["once"]), instance, partitions, [], record)
+    return record.report
+
+
+def _launch(job: dg.JobDefinition, instance: dg.DagsterInstance, partitions: Partitions, stretch: Sequence[Period],
+            record: Record) -> None:
+    """One run over one stretch of partitions. A run that fails only because of what is held back is no error."""
+    keys = [partitions.key(period) for period in stretch]
+    tags = dict(zip(_RANGE, (keys[0], keys[-1]), strict=True)) if len(keys) > 1 else {}
+    result = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags,
+                                    partition_key=keys[0] if len(keys) == 1 else None)
+    if record.error is not None:
+        raise record.error
+    if not result.success and not record.report.held:
+        # Not a step's own error but the engine's: the run's last event says which.
+        raise RuntimeError(f"run {result.run_id} of {job.name} failed: " + "; ".join(
+            str(event.message) for event in result.all_events if event.is_failure))
+
+
+def _stretches(periods: Sequence[Period]) -> Iterator[list[Period]]:
+    """Unbroken stretches of the periods, in order: what one run over a range of partitions can take."""
+    stretch: list[Period] = []
+    for period in sorted(set(periods)):
+        if stretch and period != stretch[-1].shift(1):
+            yield stretch
+            stretch = []
+        stretch.append(period)
+    if stretch:
+        yield stretch
+
+
+def _refuse_unknown(work: Work, partitions: Partitions, periods: Sequence[Period]) -> None:
+    known = partitions.periods.get_partition_keys()
+    unknown = [period for period in periods if partitions.key(period) not in known]
+    if unknown:
+        cadence = work.framework.cadence
+        raise Finding(f"no such {cadence} yet" if unknown[0] > partitions.first else f"a {cadence} before the first",
+                      where=work.index, found=", ".join(map(str, unknown)),
+                      expected=f"{cadence}s that are over, from {partitions.first} on",
+                      todo=f"leave them out, or wait until the {cadence} has ended")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The engine's own lines stay off the screen unless DCI_LOG=debug; its event log has them all."""
+    if os.environ.get("DCI_LOG") == "debug":
+        yield
+        return
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
