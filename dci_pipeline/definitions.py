@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -19,7 +20,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     return dg.Definitions.merge(*(index_definitions(Work(settings, index)) for index in settings.indexes()))
 
 
-def index_definitions(work: Work) -> dg.Definitions:
+def index_definitions(work: Work, *, loggers: Mapping[str, dg.LoggerDefinition] | None = None) -> dg.Definitions:
     """Definitions of one index."""
     partitions = Partitions(work.framework, timezone())
     with warnings.catch_warnings():
@@ -28,7 +29,7 @@ def index_definitions(work: Work) -> dg.Definitions:
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Definitions(assets=assets(work, partitions), jobs=jobs(work), schedules=schedules(work, partitions),
-                              executor=dg.in_process_executor)
+                              executor=dg.in_process_executor, loggers=loggers)
 
 
 defs = build_definitions()

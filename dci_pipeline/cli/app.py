@@ -35,7 +35,8 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             raise  # the reader of our output has gone; the library ends quietly
         except OSError as error:
-            screen.block(Finding("the system refused", where=str(error.filename or ""), found=error.strerror or str(error),
+            screen.block(Finding("the system refused", where=str(error.filename or ""),
+                                 found=error.strerror or str(error),
                                  todo="check the path, its permissions and the room left on the disk"))
             _debug()
             raise typer.Exit(USAGE) from None
@@ -78,7 +79,8 @@ app = typer.Typer(
 
 @app.callback(epilog="Start with: dci demo\n\nThen: dci sql\n\nEvery command explains itself: dci COMMAND --help")
 def dci(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
+                                          help="Print the version.")] = False,
 ) -> None:
     """From partner files to a published index: take in deliveries, check them, compute the index, look at it."""
 

@@ -1,4 +1,4 @@
-"""A look at the warehouse without changing it: deliveries against their receipts, tables against their stamps, leftovers.
+"""A look at the warehouse that changes nothing: deliveries against receipts, tables against stamps, leftovers.
 
 Reads only. What is wrong is returned as text for `dci doctor`; mending is for a person or the next run.
 """

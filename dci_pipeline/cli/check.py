@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 EXAMPLES = ("Example: dci check transactions_2019-04.csv --feed transactions"
             "\n\nExit code: 0 it would be accepted, 1 it would be rejected, 2 it cannot be read.")
 
-Partner = Annotated[str | None, typer.Option(
-    "--partner", metavar="PARTNER", help="Who sends the files. Default: what their partner column says.", show_default=False)]
+Partner = Annotated[str | None, typer.Option("--partner", metavar="PARTNER", show_default=False,
+                                             help="Who sends the files. Default: what their partner column says.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The verdict as JSON, for a machine.")]
 
 
-def check(files: options.Files, feed: options.Feed, partner: Partner = None, month: options.Month = None,
+def check(files: options.Files, *, feed: options.Feed, partner: Partner = None, month: options.Month = None,
           as_json: AsJson = False, index: options.Index = None) -> None:
     """Check files against a feed's contract, as a partner does before sending.
 
@@ -64,8 +64,8 @@ def _show(checked: Checked) -> None:
     if checked.accepted:
         screen.say(f"Accepted: {checked.feed} of {checked.partner}, {checked.periods}.", style="bold green")
     else:
-        screen.say(f"Rejected: {checked.feed} of {checked.partner}, {checked.periods}. A rule is broken by more rows than its "
-                   "threshold allows.", style="bold red")
+        screen.say(f"Rejected: {checked.feed} of {checked.partner}, {checked.periods}. A rule is broken by more rows "
+                   "than its threshold allows.", style="bold red")
 
 
 def _show_slice(checked: Checked, item: Slice) -> None:
@@ -75,7 +75,7 @@ def _show_slice(checked: Checked, item: Slice) -> None:
         for row in item.verdict.iter_rows(named=True)
     ]
     screen.show(f"{checked.feed} {checked.partner} {item.period}: {item.rows:,} rows, {item.rejected:,} rejected",
-                ("rule", "it says", "rows broken", "share", "at most", "verdict"), rows,
+                ("rule", "it says", "rows broken", "share", "at most", "verdict"), rules,
                 right=("rows broken", "share", "at most"))
     if item.offending:
         screen.show(f"First {len(item.offending)} of the rejected rows (row 1 is the first after the header)",

@@ -98,7 +98,7 @@ class _Typed:
 
 def check_delivery(work: Work, files: Sequence[Path], *, feed: str, partner: str | None, month: str | None,
                    folder: Path) -> Checked:
-    """Judge the files as one delivery. Raises Finding for files that landing would refuse, and for what cannot be told."""
+    """Judge the files as one delivery. Raises Finding for what landing would refuse, and for what cannot be told."""
     contract = options.feed_contract(work.framework, feed)
     cadence = work.framework.cadence
     period = work.framework.period(month, where="--month") if month is not None else None
@@ -113,18 +113,20 @@ def check_delivery(work: Work, files: Sequence[Path], *, feed: str, partner: str
         if any(column.collected_since for column in contract.columns):
             typed = _read(ordered, folder, contract=contract, cadence=cadence, period=period)
         else:
-            typed.paths = {period: path for path in typed.paths.values()}
+            typed.paths = dict(zip([period], typed.paths.values(), strict=True))
     if partner is None:
         partner, how = _partner_of(typed.partners, contract)
         notes.append(how)
+    names = tuple(path.name for path in ordered)
     slices = [
-        _judge(work, contract, path, period=at, partner=partner, names=[path.name for path in ordered], folder=folder)
-        for at, path in sorted(((at, path) for at, path in typed.paths.items() if at is not None), key=lambda item: item[0])
+        _judge(work, contract, typed.paths[at], period=at, partner=partner, names=names, folder=folder)
+        for at in sorted(at for at in typed.paths if at is not None)
     ]
-    return Checked(work.index, feed, partner, tuple(path.name for path in ordered), tuple(notes), tuple(slices))
+    return Checked(work.index, feed, partner, names, tuple(notes), tuple(slices))
 
 
-def _read(files: Sequence[Path], folder: Path, *, contract: FeedContract, cadence: str, period: Period | None) -> _Typed:
+def _read(files: Sequence[Path], folder: Path, *, contract: FeedContract, cadence: str,
+          period: Period | None) -> _Typed:
     """Type every file into Parquet in `folder`, by period where rows say their own."""
     found = _Typed()
     partner, day = contract.role("partner"), contract.role("date")
@@ -132,8 +134,8 @@ def _read(files: Sequence[Path], folder: Path, *, contract: FeedContract, cadenc
     try:
         for number, path in enumerate(files):
             tally: dict[str, Any] = {}
-            for frame in deliveries.read_file(path, contract=contract, cadence=cadence, period=period):
-                frame = frame.with_columns(pl.lit(number, dtype=pl.Int32).alias("file"))
+            for batch in deliveries.read_file(path, contract=contract, cadence=cadence, period=period):
+                frame = batch.with_columns(pl.lit(number, dtype=pl.Int32).alias("file"))
                 deliveries.tally_dates(tally, frame, contract, period)
                 if partner is not None and len(found.partners) < _KNOWN_PARTNERS:
                     found.partners.update(dict(frame[partner.name].drop_nulls().value_counts().iter_rows()))
@@ -219,7 +221,8 @@ def _period_of(days: Counter[date], contract: FeedContract, cadence: str) -> Per
                       todo=f"add --month, the {cadence} the files are for")
     most = ", ".join(f"{period} ({rows:,} rows)" for period, rows in found.most_common(5))
     raise Finding(f"dates of more than one {cadence}", where=f"column {column.name if column else ''}", found=most,
-                  expected=f"one {cadence} in a delivery", todo=f"add --month {found.most_common(1)[0][0]}, or split the file")
+                  expected=f"one {cadence} in a delivery",
+                  todo=f"add --month {found.most_common(1)[0][0]}, or split the file")
 
 
 def _containing(day: date, cadence: str) -> Period:
@@ -241,7 +244,7 @@ def _partner_of(found: Counter[str], contract: FeedContract) -> tuple[str, str]:
 
 def _expected(partner: str, contract: FeedContract) -> str:
     if partner not in contract.partners:
-        raise Finding("a partner the contract does not expect", where=f"{contract.index}/{contract.feed}", found=partner,
-                      expected="one of " + ", ".join(contract.partners),
+        raise Finding("a partner the contract does not expect", where=f"{contract.index}/{contract.feed}",
+                      found=partner, expected="one of " + ", ".join(contract.partners),
                       todo="check --partner and the files' partner column")
     return partner

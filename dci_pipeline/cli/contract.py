@@ -28,8 +28,8 @@ def infer(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of t
           out: Out = None, index: options.Index = None) -> None:
     """Draft the contract of a new feed from one of its files.
 
-    Names, types, limits and lists of values are read off the file; roles and thresholds are proposed. A draft is a start
-    for a person: read every line, then put it under data_contracts/INDEX/feeds and run: dci contract check
+    Names, types, limits and lists of values are read off the file; roles and thresholds are proposed. A draft is a
+    start for a person: read every line, then put it under data_contracts/INDEX/feeds and run: dci contract check
     """
     from dci_pipeline.feeds import drafting, sampling
 
@@ -92,7 +92,7 @@ def _limits(column: Column) -> str:
     if column.values:
         said.append(", ".join(column.values))
     if column.format:
-        said.append(column.format)
+        said.append(column.format.replace("%Y", "yyyy").replace("%m", "MM").replace("%d", "dd"))
     if column.multiplier:
         said.append(f"times {column.multiplier}" + (", rounded half to even" if column.rounds else ""))
     if column.collected_since:

@@ -19,17 +19,18 @@ EXAMPLES = ("Example: dci run"
             "\n\nOne month: dci run --months 2019-04. What would be computed: dci run --dry-run"
             "\n\nExit code 1 when a period is held back by a check.")
 
-Direct = Annotated[bool, typer.Option("--direct", help="Call the steps one after the other, without Dagster and its history.")]
+Direct = Annotated[bool, typer.Option("--direct",
+                                      help="Call the steps one after the other, without Dagster and its history.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what is out of date, and compute nothing.")]
 
 
-def run(first: options.First = None, last: options.Last = None, months: options.Months = None, direct: Direct = False,
-        dry_run: DryRun = False, index: options.Index = None) -> None:
+def run(*, first: options.First = None, last: options.Last = None, months: options.Months = None,
+        direct: Direct = False, dry_run: DryRun = False, index: options.Index = None) -> None:
     """Compute what is out of date, from validation to the published tables.
 
     Every period whose deliveries are complete, or those named. What is up to date is left alone, so a second run has
-    nothing to do. A period that a check holds back stops only itself. Runs through Dagster, in this process, so that the
-    history is there in the UI.
+    nothing to do. A period that a check holds back stops only itself. Runs through Dagster, in this process, so that
+    the history is there in the UI.
     """
     work = options.open_work(index)
     wanted = options.chosen_periods(work.framework, first, last, months)
@@ -52,7 +53,8 @@ def refresh_index(work: Work, wanted: Sequence[Period] | None, *, direct: bool =
     if not ready and not waiting:
         raise Finding("nothing has been delivered", where=f"{work.index}/feeds", found="no delivery",
                       expected="deliveries of every feed and partner",
-                      todo=f"dci simulate --index {work.index}, or dci land FILE --index {work.index} --feed F --partner P")
+                      todo=f"dci simulate --index {work.index}, or "
+                           f"dci land FILE --index {work.index} --feed F --partner P")
     if not ready:
         screen.say("No period is complete.", style="yellow")
         said_waiting(waiting)

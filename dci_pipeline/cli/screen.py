@@ -100,9 +100,8 @@ def block(finding: Finding) -> None:
     console = err()
     head = f"{finding.where}: {finding.problem}" if finding.where else finding.problem
     said: list[tuple[str, object]] = [(word, head)]
-    said += [(name, value) for name, value in (("found", finding.found), ("expected", finding.expected)) if value is not None]
-    if finding.todo:
-        said.append(("do next", finding.todo))
+    beside = (("found", finding.found), ("expected", finding.expected), ("do next", finding.todo or None))
+    said += [(name, value) for name, value in beside if value is not None]
     for number, (name, value) in enumerate(said):
         text = Text("┃ ", style=style)
         text.append(f"{name:<9}", style=f"bold {style}")

@@ -16,12 +16,13 @@ from dci_pipeline.cli import land, options, screen
 from dci_pipeline.findings import Finding
 
 if TYPE_CHECKING:
-    from dci_pipeline.cli.partners import Made
+    from dci_pipeline.cli.partners import Made, Request, Wanted
+    from dci_pipeline.periods import Period
     from dci_pipeline.warehouse.deliveries import Landing
     from dci_pipeline.work import Work
 
 EXAMPLES = ("Example: dci simulate --months 2018-01:2019-12"
-            "\n\nWith faults: dci simulate --months 2019-06 --feed transactions --fault city.known:40 --fault key.unique:3"
+            "\n\nWith faults: dci simulate --months 2019-06 --feed transactions --fault city.known:40"
             "\n\nWhat can be broken: dci simulate --list-faults --feed transactions")
 
 Feeds = Annotated[list[str] | None, typer.Option("--feed", metavar="FEED", help="This feed only; may be repeated.")]
@@ -31,9 +32,10 @@ Rows = Annotated[int | None, typer.Option("--rows", min=1, metavar="N", show_def
 Seed = Annotated[int, typer.Option("--seed", help="The invented world; another seed, another world.")]
 Form = Annotated[str, typer.Option("--form", metavar="FORM", help="csv.gz, csv or parquet.")]
 Fault = Annotated[list[str] | None, typer.Option(
-    "--fault", metavar="RULE:COUNT", help="Break a rule of the contract in COUNT records (5 if not said); may be repeated.")]
-FaultMonth = Annotated[str | None, typer.Option("--fault-month", metavar="PERIOD",
-                                                help="Where the faults go. Default: the first period.", show_default=False)]
+    "--fault", metavar="RULE:COUNT",
+    help="Break a rule of the contract in COUNT records (5 if not said); may be repeated.")]
+FaultMonth = Annotated[str | None, typer.Option("--fault-month", metavar="PERIOD", show_default=False,
+                                                help="Where the faults go. Default: the first period.")]
 FaultPartner = Annotated[str | None, typer.Option("--fault-partner", metavar="PARTNER",
                                                   help="Default: the feed's first partner.", show_default=False)]
 FaultFeed = Annotated[str | None, typer.Option("--fault-feed", metavar="FEED", show_default=False,
@@ -46,8 +48,8 @@ ListFaults = Annotated[bool, typer.Option("--list-faults", help="Show what can b
 FIRST, LAST = "2018", "2019"
 
 
-def simulate(first: options.First = None, last: options.Last = None, months: options.Months = None, feed: Feeds = None,
-             partner: Partner = None, rows: Rows = None, seed: Seed = 7, form: Form = "csv.gz", fault: Fault = None,
+def simulate(*, first: options.First = None, last: options.Last = None, months: options.Months = None,
+             feed: Feeds = None, partner: Partner = None, rows: Rows = None, seed: Seed = 7, form: Form = "csv.gz", fault: Fault = None,
              fault_month: FaultMonth = None, fault_partner: FaultPartner = None, fault_feed: FaultFeed = None,
              out: Out = None, take: Land = True, list_faults: ListFaults = False, index: options.Index = None) -> None:
     """Make deliveries of invented partners, for any range of periods and any size, and take them in.
@@ -74,7 +76,7 @@ def simulate(first: options.First = None, last: options.Last = None, months: opt
             screen.say(line)
 
 
-def usual_periods(work: Work) -> list:
+def usual_periods(work: Work) -> list[Period]:
     """Two whole years: the range without being told one."""
     from dci_pipeline import periods
 
@@ -82,8 +84,8 @@ def usual_periods(work: Work) -> list:
     return [period for year in years for period in year.parts(work.framework.cadence)]
 
 
-def produce(work: Work, requested: Sequence[object], *, folder: Path, rows: int | None, seed: int, form: str,
-            faults: Sequence[object] = (), take: bool = True) -> tuple[list[Made], list[Landing], dict[Path, Finding]]:
+def produce(work: Work, requested: Sequence[Request], *, folder: Path, rows: int | None, seed: int, form: str,
+            faults: Sequence[Wanted] = (), take: bool = True) -> tuple[list[Made], list[Landing], dict[Path, Finding]]:
     """Write and land the requested deliveries under a progress bar; deliveries broken on purpose may be refused."""
     from dci_pipeline.cli import partners
     from dci_pipeline.warehouse import deliveries
@@ -146,4 +148,5 @@ def _show_faults(work: Work, feeds: Sequence[str] | None) -> None:
         contract = options.feed_contract(work.framework, name)
         says = {rule.id: rule.says for rule in contract.rules} | faults.FAULTS | {
             "key.unique.conflict": "rows that share a key and say different things"}
-        screen.show(f"Faults of {name}", ("fault", "breaks"), [[fault, says[fault]] for fault in faults.names(contract)])
+        screen.show(f"Faults of {name}", ("fault", "breaks"),
+                    [[fault, says[fault]] for fault in faults.names(contract)])

@@ -25,22 +25,27 @@ EXAMPLES = ("Example: dci sql \"SELECT * FROM index_year WHERE entity_type = 'na
 
 Query = Annotated[str | None, typer.Argument(metavar="QUERY", show_default=False,
                                              help="SQL, or - to read it from standard input.")]
-Describe = Annotated[str | None, typer.Option("--describe", metavar="TABLE", help="Every column of a table and what it means.")]
+Describe = Annotated[str | None, typer.Option("--describe", metavar="TABLE",
+                                              help="Every column of a table and what it means.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="The whole answer as CSV.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")]
-ToParquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="The whole answer into a Parquet file.")]
+ToParquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE",
+                                                help="The whole answer into a Parquet file.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows shown as a table.")]
 
 _BATCH = 10_000
+_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+            "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 
 
-def sql(query: Query = None, describe: Describe = None, as_csv: AsCsv = False, as_json: AsJson = False,
+def sql(query: Query = None, *, describe: Describe = None, as_csv: AsCsv = False, as_json: AsJson = False,
         parquet: ToParquet = None, limit: Limit = 100, index: options.Index = None) -> None:
     """Ask the published tables. Without a query: which tables there are and what they hold."""
     from dci_pipeline.settings import read_settings
 
     if sum((as_csv, as_json, parquet is not None)) > 1:
-        raise Finding("more than one form of answer", found="--csv, --json or --parquet together", expected="one of them")
+        raise Finding("more than one form of answer", found="--csv, --json or --parquet together",
+                      expected="one of them")
     settings = read_settings()
     name = options.chosen_index(settings, index)
     if query == "-":
@@ -62,8 +67,8 @@ def _published(path: Path, index: str) -> Iterator[DuckDBPyConnection]:
     import duckdb
 
     if not path.is_file():
-        raise Finding("nothing is published yet", where=str(path), found="no such file", expected="the published tables",
-                      todo=f"dci run --index {index}, or dci demo for a first try")
+        raise Finding("nothing is published yet", where=str(path), found="no such file",
+                      expected="the published tables", todo=f"dci run --index {index}, or dci demo for a first try")
     try:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
@@ -125,21 +130,16 @@ def _give(answer: DuckDBPyRelation, *, as_csv: bool, as_json: bool, parquet: Pat
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1, default=str))
     else:
         shown = answer.fetchmany(limit + 1)
-        numbers = [name for name, kind in zip(names, answer.types, strict=True) if _is_number(str(kind))]
+        numbers = [name for name, kind in zip(names, answer.types, strict=True) if str(kind).startswith(_NUMBERS)]
         screen.show("", names, [[_cell(value) for value in row] for row in shown[:limit]], right=numbers)
         if len(shown) > limit:
-            screen.say(f"The first {limit:,} rows. More: --limit N, or all of them with --csv, --json or --parquet FILE.",
+            screen.say(f"The first {limit:,} rows. More: --limit N, or all of them: --csv, --json or --parquet FILE.",
                        stderr=True)
 
 
 def _batches(answer: DuckDBPyRelation) -> Iterator[list[Any]]:
     while rows := answer.fetchmany(_BATCH):
         yield rows
-
-
-def _is_number(kind: str) -> bool:
-    return kind.split("(")[0] in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
-                                  "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"}
 
 
 def _cell(value: object) -> str:

@@ -36,7 +36,7 @@ def ui(port: Port = 3000) -> None:
 
     ensure_home(settings)
     screen.say(f"http://{HOST}:{port}", style="bold")
-    for line in ("Lineage (Assets, View lineage): the whole path, one group per stage; a table shows its columns and checks.",
+    for line in ("Lineage: the whole path, one group per stage; a table there shows its columns, partitions and checks.",
                  "Runs: what dci run has done. Jobs: launch a refresh of one period.",
                  "A failed check lists its first offending rows. Stop with Ctrl-C."):
         screen.say(line)
@@ -61,4 +61,5 @@ def _free(port: int) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             raise Conflict("the port is taken", where=f"{HOST}:{port}", found=error.strerror,
-                           todo=f"look there with a browser, it may be this very page; or dci ui --port {port + 1}") from error
+                           todo=f"look there with a browser, it may be this very page; or dci ui --port {port + 1}"
+                           ) from error

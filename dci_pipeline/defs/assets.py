@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
+# Not exported yet, like partitioned evaluations themselves; it ties a check's result to what it looked at.
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+
 # The engine's own mark for "this output's events were emitted in the body": without it a single run over a range
 # materialises every partition of the range, also those held back, all with one data version. There is no public way
 # yet (dagster issues 17836, 34013); a test notices when the mark changes its meaning.
@@ -152,7 +155,7 @@ def _evaluate(context: dg.AssetExecutionContext, work: Work, partitions: Partiti
     if not outcome.checks:
         return
     last = _last(context, partitions.key(outcome.period) if outcome.period else None)
-    target = dg.AssetCheckEvaluationTargetMaterializationData(
+    target = AssetCheckEvaluationTargetMaterializationData(
         storage_id=last.storage_id, run_id=last.run_id, timestamp=last.timestamp) if last else None
     for check in outcome.checks:
         context.log_event(dg.AssetCheckEvaluation(

@@ -9,7 +9,6 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -71,8 +70,8 @@ def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress 
     partitions = Partitions(work.framework, timezone())
     _refuse_unknown(work, partitions, periods)
     names = job_names(work.index)
-    with _quiet(), bring(Record(progress)) as record:
-        repository = index_definitions(work).get_repository_def()
+    repository = index_definitions(work, loggers=_loggers()).get_repository_def()
+    with bring(Record(progress)) as record:
         with dg.DagsterInstance.from_config(str(ensure_home(work.settings))) as instance:
             for stretch in _stretches(periods):
                 _launch(repository.get_job(names["period"]), instance, partitions, stretch, record)
@@ -93,9 +92,8 @@ def _launch(job: dg.JobDefinition, instance: dg.DagsterInstance, partitions: Par
     if record.error is not None:
         raise record.error
     if not result.success and not record.report.held:
-        # Not a step's own error but the engine's: the run's last event says which.
-        raise RuntimeError(f"run {result.run_id} of {job.name} failed: " + "; ".join(
-            str(event.message) for event in result.all_events if event.is_failure))
+        raise RuntimeError(f"run {result.run_id} of {job.name} failed in the engine: " + "; ".join(
+            event.step_failure_data.error_display_string for event in result.get_step_failure_events()))
 
 
 def _stretches(periods: Sequence[Period]) -> Iterator[list[Period]]:
@@ -121,14 +119,15 @@ def _refuse_unknown(work: Work, partitions: Partitions, periods: Sequence[Period
                       todo=f"leave them out, or wait until the {cadence} has ended")
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
+def _loggers() -> dict[str, dg.LoggerDefinition]:
     """The engine's own lines stay off the screen unless DCI_LOG=debug; its event log has them all."""
     if os.environ.get("DCI_LOG") == "debug":
-        yield
-        return
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
+        return {}
+    return {"console": _silent}
+
+
+@dg.logger
+def _silent(_: dg.InitLoggerContext) -> logging.Logger:
+    logger = logging.Logger("silent")
+    logger.addHandler(logging.NullHandler())
+    return logger

@@ -7,10 +7,8 @@ reason; a file that is no table of the contract's columns ends as one Finding. T
 from __future__ import annotations
 
 import csv
-import difflib
-import importlib
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
@@ -18,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from dci_pipeline.contracts import FeedContract
-from dci_pipeline.feeds import decoding
+from dci_pipeline.feeds import columnar, decoding
+from dci_pipeline.feeds.header import check_columns, no_rows
 from dci_pipeline.findings import Finding
 
 BATCH_ROWS = 250_000
@@ -43,16 +42,14 @@ def batches(stream: BinaryIO, *, name: str, size: int, contract: FeedContract) -
     mark = content.peek(4)
     if mark == decoding.PARQUET:
         with decoding.seekable(content) as spool:
-            yield from _parquet(spool, name=name, contract=contract)
+            number = 1
+            for frame in columnar.frames(spool, name=name, contract=contract):
+                numbered, number = _numbered(frame, number, deque(), 0)
+                yield numbered
     elif name.lower().endswith(".parquet"):
-        raise _not_parquet(name, f"the first bytes are {mark!r}")
+        raise columnar.not_parquet(name, f"the first bytes are {mark!r}")
     else:
         yield from _csv(content, name=name, contract=contract)
-
-
-def kept(contract: FeedContract) -> list[str]:
-    """The file's columns that are read: those of the contract and those it filters rows on."""
-    return list(dict.fromkeys([column.source for column in contract.columns] + list(contract.row_filter)))
 
 
 def _csv(content: decoding.Limited, *, name: str, contract: FeedContract) -> Iterator[pl.DataFrame]:
@@ -85,13 +82,13 @@ def _csv(content: decoding.Limited, *, name: str, contract: FeedContract) -> Ite
     frame, number = _numbered(held, number, ragged, len(header))
     rows += frame.height - 1
     if rows == 0:
-        raise _no_rows(name, "a header and nothing below it")
+        raise no_rows(name, "a header and nothing below it")
     yield from frame.head(-1).iter_slices(BATCH_ROWS)
 
 
 def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str], *, delimiter: str,
                ragged: deque[tuple[int, int]], name: str) -> Iterator[pl.DataFrame]:
-    pa, arrow_csv = _arrow(), _arrow("csv")
+    pa, arrow_csv = columnar.arrow(), columnar.arrow("csv")
 
     def note(row: Any) -> str:
         ragged.append((int(row.number), int(row.actual_columns)))
@@ -100,6 +97,7 @@ def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str]
         return "skip"
 
     swallowed: list[int] = []
+    before = 0
 
     # By position, so that no name in the file can upset the reader; row numbers need the single-threaded one.
     places = {str(header.index(source)): source for source in wanted}
@@ -113,23 +111,25 @@ def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str]
             strings_can_be_null=True, quoted_strings_can_be_null=True, check_utf8=False),
     }
     for batch in cast("Iterator[Any]", arrow_csv.open_csv(text, **options)):
-        frame = _frame(batch).rename(places)
+        frame = columnar.frame_of(batch).rename(places)
         if text.quoted and len(header) > 1:
-            _no_record_in_a_value(frame, swallowed, name=name, delimiter=delimiter, width=len(header))
+            _no_record_in_a_value(frame, swallowed, name=name, delimiter=delimiter, width=len(header), before=before)
+        before += frame.height
         yield frame
 
 
 def _no_record_in_a_value(frame: pl.DataFrame, swallowed: Sequence[int], *, name: str, delimiter: str,
-                          width: int) -> None:
+                          width: int, before: int) -> None:
     """A quote left open runs to the next one and takes whole records with it; they must not vanish unseen."""
     if swallowed:
         raise _open_quote(name, swallowed[0], "whole records inside one value")
     sign = re.escape(delimiter)
     whole_line = rf"\n(?:[^\n{sign}]*{sign}){{{width - 1}}}[^\n{sign}]*(?:\n|$)"
     for values in frame:
-        broken = values.filter(values.str.contains("\n", literal=True))
-        if broken.str.contains(whole_line).any():
-            raise _open_quote(name, 1, "whole records inside one value")
+        broken = values.str.contains("\n", literal=True).arg_true()
+        at = broken.filter(values.gather(broken).str.contains(whole_line))
+        if len(at):
+            raise _open_quote(name, before + int(at[0]) + 1, "whole records inside one value")
 
 
 def _numbered(frame: pl.DataFrame, start: int, ragged: deque[tuple[int, int]],
@@ -166,7 +166,7 @@ def _header(text: decoding.Utf8, *, name: str, contract: FeedContract) -> list[s
             raise Finding("no header", where=name, found=f"a first line of more than {_HEADER:,} bytes",
                           expected=", ".join(contract.file_columns), todo="ask the partner for a header line")
     if not data:
-        raise _no_rows(name, "an empty file")
+        raise no_rows(name, "an empty file")
     line = data if end is None else data[:end]
     text.push_back(b"" if end is None else data[end:])
     try:
@@ -188,107 +188,6 @@ def _record_end(data: bytes) -> int | None:
         start = min(ends) + 1
 
 
-def check_columns(found: Sequence[str], *, name: str, contract: FeedContract) -> list[str]:
-    """The columns to read, once the file is seen to have them. Raises one Finding for all that is wrong in a header."""
-    wanted = kept(contract)
-    known = set(contract.file_columns)
-    missing = [column for column in wanted if column not in found]
-    unknown = [column for column in found if column not in known]
-    doubled = sorted(column for column, times in Counter(found).items() if times > 1)
-    if not (missing or unknown or doubled):
-        return wanted
-    says = [f"{what} {', '.join(map(repr, columns))}" for what, columns in (
-        ("missing column", missing), ("unknown column", unknown), ("repeated column", doubled)) if columns]
-    likely = {column: difflib.get_close_matches(column, unknown, n=1, cutoff=0.6) for column in missing}
-    hints = [f"{near[0]!r} may be meant as {column!r}" for column, near in likely.items() if near]
-    if len(found) == 1 and missing:
-        hints += [f"the separator may be {sign!r} and not {contract.delimiter!r}"
-                  for sign in (",", ";", "\t", "|") if sign != contract.delimiter and sign in found[0]]
-    raise Finding("; ".join(says)[:2000], where=name, found=", ".join(found)[:2000],
-                  expected=", ".join(contract.file_columns),
-                  todo="; ".join([*hints, "ask the partner, or give the contract a new version if files have changed"]))
-
-
-def _parquet(content: BinaryIO, *, name: str, contract: FeedContract) -> Iterator[pl.DataFrame]:
-    reader = _arrow_parquet(content, name=name, contract=contract)
-    number = 1
-    while True:
-        try:
-            frame = next(reader, None)
-        except Finding:
-            raise
-        except Exception as error:  # a damaged file makes the reader raise whatever it happens to trip over
-            raise _not_parquet(name, f"{type(error).__name__}: {_one_line(error)}") from error
-        if frame is None:
-            break
-        yield frame.with_columns(
-            pl.Series(FILE_ROW, np.arange(number, number + frame.height, dtype=np.int64)),
-            pl.lit(None, dtype=pl.String).alias(RAGGED),
-        )
-        number += frame.height
-    if number == 1:
-        raise _no_rows(name, "a Parquet file with 0 rows")
-
-
-def _arrow_parquet(spool: BinaryIO, *, name: str, contract: FeedContract) -> Iterator[pl.DataFrame]:
-    pa, arrow_parquet = _arrow(), _arrow("parquet")
-    reader: Any = arrow_parquet.ParquetFile(spool)
-    schema: Any = reader.schema_arrow
-    wanted = check_columns(list(schema.names), name=name, contract=contract)
-    odd = [f"{field.name}: {field.type}" for field in schema if field.name in wanted and not _plain(pa, field.type)]
-    if odd:
-        raise Finding("columns that are no plain values", where=name, found="; ".join(odd),
-                      expected="text, numbers, dates", todo="ask the partner for flat columns")
-    groups: Any = reader.metadata
-    unpacked = sum(int(groups.row_group(at).total_byte_size) for at in range(groups.num_row_groups))
-    if unpacked > contract.max_bytes or int(groups.num_rows) > contract.max_bytes:
-        raise decoding.too_large(name, f"{unpacked:,} bytes and {groups.num_rows:,} rows once unpacked",
-                                 contract.max_bytes)
-    decoded = 0
-    for batch in cast("Iterator[Any]", reader.iter_batches(batch_size=1 << 16, columns=wanted, use_threads=False)):
-        # Neither offsets nor text are checked by the reader, and what comes after trusts them.
-        batch.validate(full=True)
-        decoded += int(batch.nbytes)
-        if decoded > 8 * contract.max_bytes:
-            raise decoding.too_large(name, f"more than {decoded:,} bytes of values", contract.max_bytes)
-        if batch.num_rows:
-            yield _native(pa, batch).select(wanted)
-
-
-def _plain(pa: Any, type_: Any) -> bool:
-    kinds = pa.types
-    if kinds.is_dictionary(type_):
-        return _plain(pa, type_.value_type) and not kinds.is_dictionary(type_.value_type)
-    return any(test(type_) for test in (
-        kinds.is_integer, kinds.is_floating, kinds.is_string, kinds.is_large_string, kinds.is_date, kinds.is_timestamp,
-        kinds.is_boolean, kinds.is_null, kinds.is_decimal))
-
-
-def _native(pa: Any, batch: Any) -> pl.DataFrame:
-    """The batch in Polars; categories become text, decimals their exact text."""
-    def plain(column: Any) -> Any:
-        if pa.types.is_dictionary(column.type):
-            return plain(column.dictionary_decode())
-        if pa.types.is_decimal(column.type):
-            return column.cast(pa.string())
-        return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
-
-    columns = [plain(column) for column in batch.columns]
-    exact = [field.name for field in batch.schema if pa.types.is_decimal(field.type)]
-    # 5.00 is a whole number in a decimal column: the places belong to the column, not to the value.
-    return _frame(pa.Table.from_arrays(columns, names=batch.schema.names)).with_columns(
-        pl.col(name).str.replace(r"\.0+$", "") for name in exact)
-
-
-def _arrow(part: str = "") -> Any:
-    """Arrow or one of its modules, which carry no type information and take long to import."""
-    return importlib.import_module("pyarrow" + (f".{part}" if part else ""))
-
-
-def _frame(table: Any) -> pl.DataFrame:
-    return cast("pl.DataFrame", pl.from_arrow(table))  # pyright: ignore[reportUnknownMemberType]
-
-
 def _unreadable(error: Exception, text: decoding.Utf8, name: str, number: int) -> Finding:
     if text.problem is not None:
         return text.problem
@@ -301,16 +200,6 @@ def _unreadable(error: Exception, text: decoding.Utf8, name: str, number: int) -
 def _open_quote(name: str, number: int, found: str = "the end of the file inside quotes") -> Finding:
     return Finding("a quote that is never closed", where=f"{name}, at or after record {number:,}", found=found,
                    expected='a closing " for each opening one', todo="ask the partner to write the file anew")
-
-
-def _not_parquet(name: str, found: str) -> Finding:
-    return Finding("truncated or not a Parquet file", where=name, found=found, expected="a complete Parquet file",
-                   todo="ask the partner to send the file again")
-
-
-def _no_rows(name: str, found: str) -> Finding:
-    return Finding("no rows", where=name, found=found, expected="at least one record",
-                   todo="ask the partner; a partner without data for the period sends no file")
 
 
 def _one_line(error: BaseException) -> str:

@@ -11,8 +11,9 @@ _TOP = ("rank", "code", "name_zh", "name_en", "points", "share", "growth_yoy", "
 
 
 def top(year: pl.DataFrame, places: pl.DataFrame, *, entity_type: str, node: str, count: int = 10) -> pl.DataFrame:
-    """The `count` best ranked entities of one type on one node: [rank, code, name_zh, name_en, points, share, growth_yoy,
-    rank_change], by rank, then code.
+    """The `count` best ranked entities of one type on one node.
+
+    Out: [rank, code, name_zh, name_en, points, share, growth_yoy, rank_change], by rank, then code.
 
     `year`: rows of `index_year` of a single year. `places` [code, name_zh, name_en]: their names; an entity without one
     keeps null names. Entities that share the last rank are all there, so there may be more than `count` rows.

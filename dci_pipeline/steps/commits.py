@@ -1,0 +1,54 @@
+"""What every step shares: naming its inputs by content, and committing unless the committed rows are up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import polars as pl
+
+from dci_pipeline.contracts import content_hash
+from dci_pipeline.findings import Held
+from dci_pipeline.periods import Period
+from dci_pipeline.work import Outcome, Work
+
+LOOK_BACK = 12
+
+
+def commit(work: Work, key: tuple[str, str], period: Period | None, inputs: Mapping[str, str], contract: str,
+            compute: Callable[[], pl.DataFrame]) -> Outcome:
+    """Commits what `compute` returns, unless the committed partition has this very stamp."""
+    warehouse = work.warehouse
+    stamp = warehouse.stamp(inputs, contract=content_hash(contract))
+    if warehouse.fresh(*key, period, stamp):
+        return Outcome(key, period, "unchanged", -1, str(warehouse.data_version(*key, period)))
+    if work.dry:
+        return Outcome(key, period, "stale", -1, "")
+    frame = compute()
+    with warehouse.lock(f"{key[0]}-{key[1]}-{period or 'all'}"):
+        done = warehouse.commit(*key, frame, stamp=stamp, period=period)
+    return Outcome(key, period, "written" if done.changed else "same", done.rows, done.data_version)
+
+
+def versions_of(work: Work, stage: str, table: str, periods: Iterable[Period]) -> dict[str, str]:
+    """Data versions of committed partitions, as named inputs of a stamp. Raises Held when one is not there."""
+    found: dict[str, str] = {}
+    for period in periods:
+        version = work.warehouse.data_version(stage, table, period)
+        if version is None:
+            raise Held("an input is not computed", where=f"{stage}/{table} {period}", found="no partition",
+                       expected="a committed one", todo=f"dci run --index {work.index} --from {period} --to {period}")
+        found[f"{stage}/{table} {period}"] = version
+    return found
+
+
+def slice_versions(work: Work, stage: str, table: str, period: Period, partners: Iterable[str]) -> dict[str, str]:
+    return {partner: str(work.warehouse.data_version(stage, table, period, partner=partner)) for partner in partners}
+
+
+def last_existing(work: Work, stage: str, table: str, period: Period) -> Period | None:
+    """The latest committed period before this one, at most a year back: whose carried shares go on."""
+    for back in range(1, LOOK_BACK + 1):
+        earlier = period.shift(-back)
+        if work.warehouse.existing(stage, table, [earlier]):
+            return earlier
+    return None

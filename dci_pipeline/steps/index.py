@@ -1,0 +1,107 @@
+"""Level and position of every place × node, by period and over spans; what is too much imputed is held back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from dci_pipeline.findings import Held
+from dci_pipeline.framework import Link
+from dci_pipeline.index import imputed, reference_means, span, with_place_limit
+from dci_pipeline.index import points as index_points
+from dci_pipeline.periods import Period
+from dci_pipeline.steps.commits import commit, versions_of
+from dci_pipeline.steps.weight import node_weights, structure_hash
+from dci_pipeline.work import CheckResult, Outcome, Work
+
+
+def points(work: Work, period: Period | None) -> Outcome:
+    """Level and position of every place × node; a check holds the period back when too much of it is imputed."""
+    assert period is not None
+    framework, warehouse = work.framework, work.warehouse
+    link = framework.link_at(period)
+    if link is None:
+        raise Held("before the first link", where=f"{work.index} {period}",
+                   expected=f"a {period.cadence} from {framework.links[0].start} on", todo="nothing: the index starts later")
+    missing = [str(item) for item in link.reference
+               if item not in warehouse.existing("normalise", "totals", link.reference)]
+    if missing:
+        raise Held("the reference period is not complete", where=f"{work.index} {period}",
+                   found="no national totals for " + ", ".join(missing),
+                   expected=f"{link.reference[0]} to {link.reference[-1]}, the reference of link {link.link}",
+                   todo=f"land and run these first: dci run --index {work.index} --from {missing[0]} --to {missing[-1]}")
+    inputs = (versions_of(work, "normalise", "shares", [period]) | versions_of(work, "normalise", "totals", link.reference)
+              | {"weights": str(warehouse.data_version("weight", "alphas"))})
+
+    def compute() -> pl.DataFrame:
+        now = warehouse.read("normalise", "shares", period)
+        reference = warehouse.read("normalise", "totals", link.reference)
+        frames: list[pl.DataFrame] = []
+        for root, basket in sorted(link.basket.items()):
+            means = reference_means(reference.filter(pl.col("indicator").is_in(list(basket))))
+            frame = index_points(now, node_weights=node_weights(work, link, root), reference_totals=means,
+                                 base_points=framework.base_points)
+            frames.append(_with_status(work, frame))
+        return pl.concat(frames).sort("node", "place")
+
+    outcome = commit(work, ("index", "points"), period, inputs,
+                      structure_hash(work) + f"{framework.place_imputed_limit}", compute)
+    if work.dry:
+        return outcome
+    return Outcome(outcome.key, outcome.period, outcome.state, outcome.rows, outcome.data_version,
+                   (imputed_check(work, period, link),), outcome.facts)
+
+
+def _with_status(work: Work, frame: pl.DataFrame) -> pl.DataFrame:
+    """A leaf carried too long is M; a node above it is E, unless more of it is imputed than the index file allows."""
+    inner = pl.col("node").is_in(_inner_nodes(work))
+    softened = pl.when(inner & (pl.col("obs_status") == "M") & pl.col("points").is_not_null()).then(pl.lit("E"))
+    return limited(work, frame.with_columns(obs_status=softened.otherwise("obs_status")))
+
+
+def limited(work: Work, frame: pl.DataFrame) -> pl.DataFrame:
+    """Status M for places of which more than the index file allows is imputed, at every node above the leaves."""
+    for node in _inner_nodes(work):
+        frame = with_place_limit(frame, node=node, limit=work.framework.place_imputed_limit)
+    return frame
+
+
+def _inner_nodes(work: Work) -> list[str]:
+    return [node.node for node in work.framework.nodes if node.feed is None]
+
+
+def imputed_check(work: Work, period: Period, link: Link) -> CheckResult:
+    """METHOD section 6: a period of which more than the limit is imputed does not publish."""
+    now = work.warehouse.read("normalise", "shares", period)
+    over: list[Mapping[str, object]] = []
+    largest = 0.0
+    for root in sorted(link.basket):
+        nation = imputed(now, node_weights=node_weights(work, link, root)).filter(pl.col("node") == root)
+        # Null means that no indicator of the tree has a total above zero: nothing was observed, nothing is published.
+        share = 1.0 if nation["imputed_share"][0] is None else float(nation["imputed_share"][0])
+        largest = max(largest, share)
+        if share > work.framework.nation_imputed_limit:
+            over.append({"node": root, "imputed_share": share, "limit": work.framework.nation_imputed_limit})
+    return CheckResult("imputed_share", not over, "error", f"{largest:.2%} of the nation is imputed", tuple(over))
+
+
+def span_of(work: Work, items: list[Period]) -> pl.DataFrame:
+    """Level and position of a span of periods of one link, every tree."""
+    link = work.framework.link_at(items[-1])
+    assert link is not None
+    warehouse = work.warehouse
+    level = warehouse.read("index", "points", items)
+    volumes = warehouse.read("normalise", "shares", items)
+    frames: list[pl.DataFrame] = []
+    for root in sorted(link.basket):
+        weights = node_weights(work, link, root)
+        own = level.filter(pl.col("node").is_in(weights["node"].unique().implode()))
+        frames.append(span(own, volumes, node_weights=weights))
+    # In a span what counts is how much of it is imputed, not how the worst of its periods stood.
+    status = (
+        pl.when(pl.col("points").is_null() | pl.col("imputed_share").is_null()
+                | ((pl.col("obs_status") == "M") & (pl.col("imputed_share") >= 1.0))).then(pl.lit("M"))
+        .when(pl.col("imputed_share") > 0).then(pl.lit("E")).otherwise(pl.lit("A"))
+    )
+    return limited(work, pl.concat(frames).with_columns(obs_status=status)).sort("node", "place")
