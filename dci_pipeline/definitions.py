@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 
 import dagster as dg
 
@@ -20,7 +19,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     return dg.Definitions.merge(*(index_definitions(Work(settings, index)) for index in settings.indexes()))
 
 
-def index_definitions(work: Work, *, loggers: Mapping[str, dg.LoggerDefinition] | None = None) -> dg.Definitions:
+def index_definitions(work: Work) -> dg.Definitions:
     """Definitions of one index."""
     partitions = Partitions(work.framework, timezone())
     with warnings.catch_warnings():
@@ -29,7 +28,7 @@ def index_definitions(work: Work, *, loggers: Mapping[str, dg.LoggerDefinition] 
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Definitions(assets=assets(work, partitions), jobs=jobs(work), schedules=schedules(work, partitions),
-                              executor=dg.in_process_executor, loggers=loggers)
+                              executor=dg.in_process_executor)
 
 
 defs = build_definitions()

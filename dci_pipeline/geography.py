@@ -6,6 +6,7 @@ Reads the geography folder; resolves nothing itself beyond giving, for one perio
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,9 +40,21 @@ class Geography:
     def codes(self) -> list[str]:
         return self.places["code"].to_list()
 
+    @cached_property
+    def _seen(self) -> dict[tuple[str, Period], pl.DataFrame]:
+        """Frames by question and period: many feeds and partners ask the same."""
+        return {}
+
+    def _once(self, question: str, period: Period, answer: Callable[[Period], pl.DataFrame]) -> pl.DataFrame:
+        key = (question, period)
+        if key not in self._seen:
+            self._seen[key] = answer(period)
+        return self._seen[key]
+
     def places_at(self, period: Period) -> pl.DataFrame:
         """Places valid in `period`: [code, type], sorted by code."""
-        return self.places.filter(_valid(period)).select("code", "type").sort("code")
+        return self._once("places", period, lambda when: (
+            self.places.filter(_valid(when)).select("code", "type").sort("code")))
 
     def aliases_at(self, period: Period) -> pl.DataFrame:
         """Names usable in `period`: [alias, place, scope], each alias once, sorted.
@@ -49,6 +62,9 @@ class Geography:
         `scope` is 'in' for a place of the index and 'out' for a known unit outside it (place is then null).
         An ambiguous or expired alias is not there, so rows that use it are rejected as unknown.
         """
+        return self._once("aliases", period, self._aliases_at)
+
+    def _aliases_at(self, period: Period) -> pl.DataFrame:
         usable = (
             self.aliases.filter(_valid(period) & (pl.col("ambiguous") == "0"))
             .join(self.places_at(period), left_on="place", right_on="code", how="semi")
@@ -69,17 +85,18 @@ class Geography:
 
     def period_hash(self, period: Period) -> str:
         """SHA-256 of what this geography means for the rows of one period: names and places usable then."""
-        digest = hashlib.sha256()
-        digest.update(self.aliases_at(period).write_csv().encode())
-        digest.update(self.places_at(period).write_csv().encode())
-        return digest.hexdigest()
+        return _hash(self.aliases_at(period), self.places_at(period))
 
     def members_hash(self, period: Period) -> str:
         """SHA-256 of the places and primary memberships valid in one period."""
-        digest = hashlib.sha256()
-        digest.update(self.members_at(period).write_csv().encode())
-        digest.update(self.places_at(period).write_csv().encode())
-        return digest.hexdigest()
+        return _hash(self.members_at(period), self.places_at(period))
+
+
+def _hash(*frames: pl.DataFrame) -> str:
+    digest = hashlib.sha256()
+    for frame in frames:
+        digest.update(frame.write_csv().encode())
+    return digest.hexdigest()
 
 
 def _valid(period: Period) -> pl.Expr:

@@ -106,8 +106,10 @@ class Simulated:
 
 def simulate(work: Work, folder: Path, periods: list[Period], *, seed: int = 7, rows: int = 800) -> Iterator[Simulated]:
     """Partner files for every feed, partner and period, written under `folder`."""
+    import polars as pl
+
     from dci_pipeline.contracts import read_yaml
-    from dci_pipeline.feeds import simulation
+    from dci_pipeline.feeds import encoding, simulation
 
     profile = simulation.read_profile(read_yaml(work.framework.folder / "simulation.yaml"), "simulation.yaml")
     for feed, contract in work.framework.feeds.items():
@@ -115,10 +117,11 @@ def simulate(work: Work, folder: Path, periods: list[Period], *, seed: int = 7, 
             for period in periods:
                 frame = simulation.simulate(
                     contract, cadence=work.framework.cadence, period=period, partner=partner,
-                    places=work.geography.places, aliases=work.geography.aliases_at(period), profile=profile, seed=seed,
+                    places=work.geography.places.filter(
+                        pl.col("code").is_in(work.geography.places_at(period)["code"].implode())), aliases=work.geography.aliases_at(period), profile=profile, seed=seed,
                     rows=rows)
                 path = folder / f"{feed}_{partner}_{period.key}.csv"
-                path.write_bytes(simulation.encode(frame, contract, form="csv"))
+                path.write_bytes(encoding.encode(frame, contract, form="csv"))
                 yield Simulated(feed, partner, period, path)
 
 

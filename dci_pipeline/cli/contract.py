@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +35,8 @@ def infer(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of t
 
     work = options.open_work(index)
     if out is not None and out.exists():
-        raise Finding("the file is there already", where=str(out), expected="a new file", todo="give --out another name")
+        raise Finding("the file is there already", where=str(out), expected="a new file",
+                      todo="give --out another name")
     if not file.is_file():
         raise Finding("no such file", where=str(file), todo="check the path")
     with file.open("rb") as stream:
@@ -70,7 +71,8 @@ def show(feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed.")],
 
 def _form(contract: FeedContract) -> Iterator[str]:
     yield "Partners: " + ", ".join(
-        f"{partner} ({names.get('name_en') or names.get('name_zh', '')})" for partner, names in contract.partners.items())
+        f"{partner} ({names.get('name_en') or names.get('name_zh', '')})"
+        for partner, names in contract.partners.items())
     delimiter = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(contract.delimiter, contract.delimiter)
     yield (f"Files: CSV ({contract.encoding}, {delimiter}) or Parquet, up to {contract.max_bytes:,} bytes, "
            f"by day {contract.expected_day} after the period")
@@ -152,15 +154,18 @@ def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"feeds/{path.name}", lambda path=path: feed(path)
     for path in sorted((home / "marts").glob("*.yaml")):
         yield f"marts/{path.name}", lambda path=path: table(path)
-    yield "index.yaml, weights/", lambda: (
-        f"{screen.count(len(work.framework.nodes), 'node')}, {screen.count(len(work.framework.leaves), 'indicator')}, "
-        f"{screen.count(len(work.framework.links), 'link')}, {screen.count(len(work.framework.waves), 'wave')} of scores")
-    yield "geography/", lambda: (
-        f"{screen.count(work.geography.places.height, 'place')}, {screen.count(work.geography.groups.height, 'group')}, "
-        f"{screen.count(work.geography.aliases.height, 'name')}")
+    yield "index.yaml, weights/", lambda: _held(
+        node=work.framework.nodes, indicator=work.framework.leaves, link=work.framework.links,
+        wave=work.framework.waves)
+    yield "geography/", lambda: _held(
+        place=work.geography.places, group=work.geography.groups, name=work.geography.aliases)
     simulation = home / "simulation.yaml"
     if simulation.is_file():
         yield simulation.name, lambda: _simulation(simulation)
+
+
+def _held(**parts: Sized) -> str:
+    return ", ".join(screen.count(len(part), word) for word, part in parts.items())
 
 
 def _standard(path: Path) -> None:

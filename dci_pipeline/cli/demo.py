@@ -22,8 +22,8 @@ SEED = 7
 def demo(index: options.Index = None) -> None:
     """Two years of simulated deliveries through the whole pipeline, and the ten leading places of the last year.
 
-    Ends with where the files are and what to try next. Deliveries that are there already are not made again, and what is
-    up to date is not computed again.
+    Ends with where the files are and what to try next. Deliveries that are there already are not made again, and what
+    is up to date is not computed again.
     """
     work = options.open_work(index)
     periods = simulate.usual_periods(work)
@@ -59,7 +59,7 @@ def _deliver(work: Work, periods: Sequence[Period]) -> None:
     ]
     folder = Path("deliveries") / work.index
     made, _, _ = simulate.produce(work, requested, folder=folder, rows=None, seed=SEED, form="csv.gz")
-    screen.say(f"{screen.count(len(made), 'delivery')} of {screen.ranges(sorted(waiting))} made under {folder} and taken in: "
+    screen.say(f"{screen.count(len(made), 'delivery')} of {screen.ranges(waiting)} made under {folder} and taken in: "
                f"{sum(one.rows for one in made):,} rows.")
 
 
@@ -87,8 +87,8 @@ def leading(work: Work) -> None:
                     right=("rank", "points", "share", "growth", "ranks gained"))
         if not nation.is_empty():
             total = nation.row(0, named=True)
-            screen.say(f"{work.framework.nation['name_en']}: {total['points']:.2f} points{_grown(total['growth_yoy'])}. "
-                       f"{work.framework.base_points:g} is the nation over the reference period.")
+            screen.say(f"{work.framework.nation['name_en']}: {total['points']:.2f} points{_grown(total['growth_yoy'])}."
+                       f" {work.framework.base_points:g} is the nation over the reference period.")
 
 
 def _line(row: dict[str, object]) -> list[object]:
@@ -96,7 +96,7 @@ def _line(row: dict[str, object]) -> list[object]:
         return "" if row[name] is None else format(row[name], pattern)
 
     return [row["rank"], row["name_zh"], row["name_en"], form("points", ".2f"), form("share", ".2%"),
-            form("growth_yoy", "+.1%"), form("rank_change", "+d") if row["rank_change"] else ""]
+            form("growth_yoy", "+.1%"), form("rank_change", "+d") if row["rank_change"] else form("rank_change", "d")]
 
 
 def _grown(growth: float | None) -> str:
@@ -118,7 +118,7 @@ def last_whole_year(work: Work) -> Period | None:
 
 def _next(work: Work) -> None:
     name = f" --index {work.index}" if work.index != options.DEFAULT_INDEX else ""
-    query = f"SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node"
+    query = "SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node"
     screen.show("What to try next", ("", ""), [
         ["the asset graph, runs and checks in a browser", "make ui"],
         ["a query on the published tables", f'dci sql{name} "{query}"'],

@@ -1,4 +1,4 @@
-"""`dci doctor`: is everything in order on this machine: versions, data files, engines, deliveries, tables, catalogue."""
+"""`dci doctor`: is all in order on this machine: versions, data files, engines, deliveries, tables, published file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ EXAMPLES = ("Example: dci doctor"
             "\n\nWhat rests on an assumption: dci doctor --assumptions"
             "\n\nExit code 1 when something is broken; a warning is no failure.")
 
-Assumptions = Annotated[bool, typer.Option("--assumptions", help="List what the index assumes and why, and nothing else.")]
+Assumptions = Annotated[bool, typer.Option("--assumptions",
+                                           help="List what the index assumes and why, and nothing else.")]
 
 PYTHON = (3, 11)
 _PACKAGE = "dci_pipeline"
@@ -133,8 +134,9 @@ def requirements() -> list[str]:
 
 def _data_files(work: Work) -> Check:
     framework = work.framework
-    return Check("data files", "ok", f"{len(framework.nodes)} nodes, {len(framework.leaves)} indicators, "
-                 f"{len(framework.feeds)} feeds, {len(framework.tables)} tables, {len(framework.waves)} waves of scores")
+    parts = {"node": framework.nodes, "indicator": framework.leaves, "feed": framework.feeds,
+             "table": framework.tables, "wave": framework.waves}
+    return Check("data files", "ok", ", ".join(screen.count(len(part), word) for word, part in parts.items()))
 
 
 def _geography(work: Work) -> Check:
@@ -173,8 +175,8 @@ def _deliveries(work: Work, progress: Callable[[str], None]) -> Check:
         return Check("deliveries", "fail", audit.few(found.wrong), "put the file back from a copy, or land it again")
     if not found.deliveries:
         return Check("deliveries", "warn", "none", f"dci simulate --index {work.index}, or dci land FILE …")
-    return Check("deliveries", "ok", f"{screen.count(found.deliveries, 'delivery')}, {screen.count(found.files, 'file')}, "
-                 f"{found.bytes:,} bytes: as received")
+    return Check("deliveries", "ok", f"{screen.count(found.deliveries, 'delivery')}, "
+                 f"{screen.count(found.files, 'file')}, {found.bytes:,} bytes: as received")
 
 
 def _periods(work: Work) -> Check:
@@ -185,8 +187,8 @@ def _periods(work: Work) -> Check:
         return Check("periods", "ok", "none delivered")
     if waiting:
         first = min(waiting)
-        return Check("periods", "warn", f"{len(ready)} complete; {screen.ranges(waiting)} not: {first} {waiting[first]}",
-                     "ask the partners")
+        return Check("periods", "warn", f"{len(ready)} complete; {screen.ranges(waiting)} not: "
+                     f"{first} {waiting[first]}", "ask the partners")
     out_of_date = refresh.stale(work, ready)
     if out_of_date:
         parts = sum(len(found) for found in out_of_date.values())
@@ -235,8 +237,7 @@ def _catalogue(work: Work) -> Check:
 
 def show_assumptions(work: Work) -> None:
     """What is not known and was assumed: nodes and waves of scores, with the reason given in the data files."""
-    rows: list[list[object]] = [["node", node.node, node.name_en, node.reason]
-                                for node in work.framework.nodes if node.assumption]
-    rows += [["scores", wave.wave, f"from {wave.effective_from}", wave.reason]
+    rows = [("node", node.node, node.name_en, node.reason) for node in work.framework.nodes if node.assumption]
+    rows += [("scores", wave.wave, f"from {wave.effective_from}", wave.reason)
              for wave in work.framework.waves.values() if wave.assumption]
     screen.show(f"What {work.index} assumes", ("what", "which", "name", "why"), rows)

@@ -1,4 +1,4 @@
-"""`dci land`: take in what a partner sent. Stored as received, by content; a later delivery supersedes, none is lost."""
+"""`dci land`: take in what a partner sent. Kept as received, by content; a later delivery supersedes, none is lost."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 EXAMPLES = ("Example: dci land transactions_*.csv.gz --feed transactions --partner pay_a --month 2019-04"
             "\n\nThe same bytes a second time change nothing. Look before you land: dci check FILE --feed FEED")
 
-Partner = Annotated[str, typer.Option("--partner", metavar="PARTNER", help="Who sent the files, as the contract lists them.")]
+Partner = Annotated[str, typer.Option("--partner", metavar="PARTNER",
+                                      help="Who sent the files, as the contract lists them.")]
 
 
-def land(files: options.Files, feed: options.Feed, partner: Partner, month: options.Month = None,
+def land(files: options.Files, *, feed: options.Feed, partner: Partner, month: options.Month = None,
          index: options.Index = None) -> None:
     """Take in one delivery: a feed's files of one partner for one period.
 
-    The files are kept as received, named by their content, and typed by the contract: one bad value costs one row, never
-    the file. A later delivery for the same feed, period and partner supersedes the earlier one; both are kept. A feed
-    whose files have a period column needs no period: each of its periods becomes a delivery.
+    The files are kept as received, named by their content, and typed by the contract: one bad value costs one row,
+    never the file. A later delivery for the same feed, period and partner supersedes the earlier one; both are kept.
+    A feed whose files have a period column needs no period: each of its periods becomes a delivery.
     """
     work = options.open_work(index)
     landed = take_in(work, files, feed=feed, partner=partner, month=month)

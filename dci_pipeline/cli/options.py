@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they stand for: an index opened for work, a feed, a range of periods."""
+"""Options that several commands share, and what they stand for: an index opened for work, a feed, periods."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def feed_contract(framework: Framework, feed: str) -> FeedContract:
     return framework.feeds[feed]
 
 
-def chosen_periods(framework: Framework, first: str | None, last: str | None, months: str | None) -> list[Period] | None:
+def chosen_periods(framework: Framework, first: str | None, last: str | None,
+                   months: str | None) -> list[Period] | None:
     """The periods of --from and --to, or of --months; None when nothing was given. Raises Finding for half a range."""
     from dci_pipeline import periods
 
@@ -79,6 +80,6 @@ def chosen_periods(framework: Framework, first: str | None, last: str | None, mo
     if first is None and last is None:
         return None
     if first is None or last is None:
-        raise Finding("half a range", found="--from alone" if last is None else "--to alone", expected="--from and --to",
-                      todo="give both, or --months FIRST:LAST")
+        raise Finding("half a range", found="--from alone" if last is None else "--to alone",
+                      expected="--from and --to", todo="give both, or --months FIRST:LAST")
     return periods.span(framework.period(first, where="--from"), framework.period(last, where="--to"))

@@ -53,7 +53,8 @@ class Made:
     truths: tuple[dict[str, Any], ...]
 
 
-def requests(work: Work, periods: Sequence[Period], *, feeds: Sequence[str] | None, partner: str | None) -> list[Request]:
+def requests(work: Work, periods: Sequence[Period], *, feeds: Sequence[str] | None,
+             partner: str | None) -> list[Request]:
     """Every delivery of the chosen feeds, partners and periods. Raises Finding for a feed or partner nobody knows."""
     chosen = [options.feed_contract(work.framework, feed) for feed in feeds or list(work.framework.feeds)]
     if partner is not None and not any(partner in contract.partners for contract in chosen):
@@ -67,7 +68,7 @@ def requests(work: Work, periods: Sequence[Period], *, feeds: Sequence[str] | No
 
 def wanted_faults(given: Sequence[str], work: Work, requested: Sequence[Request], *, feed: str | None,
                   partner: str | None, period: str | None) -> list[Wanted]:
-    """The faults asked for, each with the delivery it goes into. Raises Finding when there is no such delivery or fault."""
+    """The faults asked for, each with the delivery it goes into. Raises Finding when there is no such one."""
     if not given:
         return []
     at = work.framework.period(period, where="--fault-month") if period is not None else None
@@ -103,7 +104,8 @@ class Maker:
 
     def __init__(self, work: Work, folder: Path, *, rows: int | None, seed: int, form: str):
         if form not in encoding.FORMS:
-            raise Finding("unknown form of file", where="--form", found=form, expected="one of " + ", ".join(encoding.FORMS))
+            raise Finding("unknown form of file", where="--form", found=form,
+                          expected="one of " + ", ".join(encoding.FORMS))
         self.work, self.folder, self.rows, self.seed, self.form = work, folder, rows, seed, form
 
     @cached_property
@@ -125,7 +127,8 @@ class Maker:
         places = geography.places.join(geography.places_at(request.period), on="code", how="semi")
         frame = simulation.simulate(
             contract, cadence=self.work.framework.cadence, period=request.period, partner=request.partner,
-            places=places.select("code", "level"), aliases=aliases, profile=self.profile, seed=self.seed, rows=self.rows)
+            places=places.select("code", "level"), aliases=aliases, profile=self.profile, seed=self.seed,
+            rows=self.rows)
         frame, truths = self._faulty(frame, wanted, aliases)
         spoilt = next((item.fault for item in wanted if item.fault in faults.BYTE_FAULTS), None)
         path = (self.folder / request.feed / request.partner

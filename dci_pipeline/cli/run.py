@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -131,6 +132,11 @@ def said_waiting(waiting: Mapping[Period, str]) -> None:
 def where_things_are(work: Work) -> None:
     """Where the published file, the deliveries and the history are."""
     layout = work.warehouse.layout
-    screen.show("Where things are", ("what", "where"), [
-        ["published tables", layout.catalogue], ["deliveries, as received", layout.deliveries("")],
-        ["tables of every stage", layout.home], ["run history", work.settings.dagster_home]])
+    screen.show("Where things are", ("", ""), [
+        ["published tables", here(layout.catalogue)], ["deliveries, as received", here(layout.home / "feeds")],
+        ["tables of every stage", here(layout.home)], ["run history", here(work.settings.dagster_home)]])
+
+
+def here(path: Path) -> str:
+    """The path from the working directory where it lies below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -67,7 +67,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     from rich.text import Text
 
     made = Table(title=Text(plain(title), style="bold") if title else None, title_justify="left", box=SIMPLE_HEAD,
-                 pad_edge=False)
+                 pad_edge=False, show_header=any(columns))
     for column in columns:
         made.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
     for row in rows:

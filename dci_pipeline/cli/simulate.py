@@ -49,9 +49,10 @@ FIRST, LAST = "2018", "2019"
 
 
 def simulate(*, first: options.First = None, last: options.Last = None, months: options.Months = None,
-             feed: Feeds = None, partner: Partner = None, rows: Rows = None, seed: Seed = 7, form: Form = "csv.gz", fault: Fault = None,
-             fault_month: FaultMonth = None, fault_partner: FaultPartner = None, fault_feed: FaultFeed = None,
-             out: Out = None, take: Land = True, list_faults: ListFaults = False, index: options.Index = None) -> None:
+             feed: Feeds = None, partner: Partner = None, rows: Rows = None, seed: Seed = 7, form: Form = "csv.gz",
+             fault: Fault = None, fault_month: FaultMonth = None, fault_partner: FaultPartner = None,
+             fault_feed: FaultFeed = None, out: Out = None, take: Land = True, list_faults: ListFaults = False,
+             index: options.Index = None) -> None:
     """Make deliveries of invented partners, for any range of periods and any size, and take them in.
 
     Files lie at OUT/feed/partner/feed_partner_period.csv.gz. Planted faults are listed in OUT/faults.json with the row

@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from dci_pipeline.cli import options, screen
 from dci_pipeline.findings import Finding
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+    from duckdb import DuckDBPyConnection
 
 EXAMPLES = ("Example: dci sql \"SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node\""
             "\n\nWhat there is: dci sql. What a table's columns mean: dci sql --describe index_year"
@@ -34,8 +35,6 @@ ToParquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE",
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows shown as a table.")]
 
 _BATCH = 10_000
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
-            "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 
 
 def sql(query: Query = None, *, describe: Describe = None, as_csv: AsCsv = False, as_json: AsJson = False,
@@ -56,10 +55,7 @@ def sql(query: Query = None, *, describe: Describe = None, as_csv: AsCsv = False
         elif query is None or not query.strip():
             _tables(connection, name)
         else:
-            answer = connection.sql(query)
-            # A statement without an answer has none to show: the file is open for reading only.
-            if answer is not None:
-                _give(answer, as_csv=as_csv, as_json=as_json, parquet=parquet, limit=limit)
+            _answer(connection, query, as_csv=as_csv, as_json=as_json, parquet=parquet, limit=limit)
 
 
 @contextmanager
@@ -113,33 +109,40 @@ def _describe(connection: DuckDBPyConnection, table: str) -> None:
                 [[name, kind, "yes" if nullable else "no", comment] for name, kind, nullable, comment in found])
 
 
-def _give(answer: DuckDBPyRelation, *, as_csv: bool, as_json: bool, parquet: Path | None, limit: int) -> None:
-    names = list(answer.columns)
+def _answer(connection: DuckDBPyConnection, query: str, *, as_csv: bool, as_json: bool, parquet: Path | None,
+            limit: int) -> None:
     if parquet is not None:
-        if not parquet.parent.is_dir():
+        if not parquet.absolute().parent.is_dir():
             raise Finding("no such folder", where=str(parquet.parent), todo="make the folder, or give another path")
-        answer.write_parquet(str(parquet))
+        connection.sql(query).write_parquet(str(parquet))
         screen.say(f"Written: {parquet}", stderr=True)
-    elif as_csv:
+        return
+    connection.execute(query)
+    names = [str(column[0]) for column in connection.description or ()]
+    if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        for rows in _batches(answer):
+        for rows in _batches(connection):
             writer.writerows(rows)
     elif as_json:
-        rows = [dict(zip(names, map(_jsonable, row), strict=True)) for batch in _batches(answer) for row in batch]
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1, default=str))
+        answer = [dict(zip(names, map(_jsonable, row), strict=True)) for rows in _batches(connection) for row in rows]
+        typer.echo(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
     else:
-        shown = answer.fetchmany(limit + 1)
-        numbers = [name for name, kind in zip(names, answer.types, strict=True) if str(kind).startswith(_NUMBERS)]
-        screen.show("", names, [[_cell(value) for value in row] for row in shown[:limit]], right=numbers)
+        shown = connection.fetchmany(limit + 1)
+        numbers = {name for at, name in enumerate(names) if all(_is_number(row[at]) for row in shown)}
+        screen.show("", names, [[_cell(value) for value in row] for row in shown[:limit]], right=sorted(numbers))
         if len(shown) > limit:
             screen.say(f"The first {limit:,} rows. More: --limit N, or all of them: --csv, --json or --parquet FILE.",
                        stderr=True)
 
 
-def _batches(answer: DuckDBPyRelation) -> Iterator[list[Any]]:
-    while rows := answer.fetchmany(_BATCH):
+def _batches(connection: DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
+    while rows := connection.fetchmany(_BATCH):
         yield rows
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
 
 
 def _cell(value: object) -> str:

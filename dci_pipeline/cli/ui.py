@@ -36,7 +36,7 @@ def ui(port: Port = 3000) -> None:
 
     ensure_home(settings)
     screen.say(f"http://{HOST}:{port}", style="bold")
-    for line in ("Lineage: the whole path, one group per stage; a table there shows its columns, partitions and checks.",
+    for line in ("Lineage: the whole path, one group per stage; a table shows its columns, partitions and checks.",
                  "Runs: what dci run has done. Jobs: launch a refresh of one period.",
                  "A failed check lists its first offending rows. Stop with Ctrl-C."):
         screen.say(line)

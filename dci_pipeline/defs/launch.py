@@ -5,7 +5,6 @@ DAGSTER_HOME lies in the warehouse and is written here when it is missing.
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -70,7 +69,7 @@ def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress 
     partitions = Partitions(work.framework, timezone())
     _refuse_unknown(work, partitions, periods)
     names = job_names(work.index)
-    repository = index_definitions(work, loggers=_loggers()).get_repository_def()
+    repository = index_definitions(work).get_repository_def()
     with bring(Record(progress)) as record:
         with dg.DagsterInstance.from_config(str(ensure_home(work.settings))) as instance:
             for stretch in _stretches(periods):
@@ -87,7 +86,7 @@ def _launch(job: dg.JobDefinition, instance: dg.DagsterInstance, partitions: Par
     """One run over one stretch of partitions. A run that fails only because of what is held back is no error."""
     keys = [partitions.key(period) for period in stretch]
     tags = dict(zip(_RANGE, (keys[0], keys[-1]), strict=True)) if len(keys) > 1 else {}
-    result = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags,
+    result = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags, run_config=_run_config(),
                                     partition_key=keys[0] if len(keys) == 1 else None)
     if record.error is not None:
         raise record.error
@@ -119,15 +118,7 @@ def _refuse_unknown(work: Work, partitions: Partitions, periods: Sequence[Period
                       todo=f"leave them out, or wait until the {cadence} has ended")
 
 
-def _loggers() -> dict[str, dg.LoggerDefinition]:
+def _run_config() -> dict[str, object]:
     """The engine's own lines stay off the screen unless DCI_LOG=debug; its event log has them all."""
-    if os.environ.get("DCI_LOG") == "debug":
-        return {}
-    return {"console": _silent}
-
-
-@dg.logger
-def _silent(_: dg.InitLoggerContext) -> logging.Logger:
-    logger = logging.Logger("silent")
-    logger.addHandler(logging.NullHandler())
-    return logger
+    level = "DEBUG" if os.environ.get("DCI_LOG") == "debug" else "CRITICAL"
+    return {"loggers": {"console": {"config": {"log_level": level}}}}
