@@ -41,7 +41,7 @@ class Commands(TyperGroup):
             _debug()
             raise typer.Exit(USAGE) from None
         except Exception as error:
-            if type(error).__module__.startswith("typer"):
+            if type(error).__module__.startswith(("typer", "click")):
                 raise
             last = traceback.extract_tb(error.__traceback__)[-1]
             screen.block(Finding("an error in the program, not in your data", found=f"{type(error).__name__}: {error}",

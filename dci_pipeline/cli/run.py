@@ -70,12 +70,27 @@ def refresh_index(work: Work, wanted: Sequence[Period] | None, *, direct: bool =
             ["/".join(key), len(parts), screen.ranges(part for part in parts if part is not None) or "the table"]
             for key, parts in out_of_date.items()], right=("partitions",))
         return None, waiting
-    return _compute(work, ready, direct=direct), waiting
+    touched = affected(work, ready, out_of_date)
+    left = total_partitions(work, ready) - total_partitions(work, touched)
+    report = _compute(work, touched, direct=direct)
+    if left:
+        screen.say(f"{screen.count(left, 'partition')} of other periods were up to date and left alone.")
+    return report, waiting
 
 
-def _compute(work: Work, ready: Sequence[Period], *, direct: bool) -> Report:
+def affected(work: Work, ready: Sequence[Period], out_of_date: Mapping[Key, Sequence[Period | None]]) -> list[Period]:
+    """The periods a refresh has to go through so that everything out of date is computed; at least one."""
+    parts = {part for found in out_of_date.values() for part in found if part is not None}
+    periods = {part for part in parts if part.cadence == work.framework.cadence}
+    for year in parts - periods:
+        if not any(period.year() == year for period in periods):
+            periods |= {max(period for period in ready if period.year() == year)}
+    return sorted(periods) or [max(ready)]
+
+
+def _compute(work: Work, periods: Sequence[Period], *, direct: bool) -> Report:
     with screen.progress() as bar:
-        task = bar.add_task("starting", total=total_partitions(work, ready))
+        task = bar.add_task("starting", total=total_partitions(work, periods))
 
         def moved(step: Step, period: Period | None, done: Outcome | None) -> None:
             bar.update(task, description=f"{'/'.join(step.key)} {period or ''}".strip()[:44].ljust(44),
@@ -84,10 +99,10 @@ def _compute(work: Work, ready: Sequence[Period], *, direct: bool) -> Report:
         if direct:
             from dci_pipeline.refresh import run_direct
 
-            return run_direct(work, ready, progress=moved)
+            return run_direct(work, periods, progress=moved)
         from dci_pipeline.defs.launch import run_in_process
 
-        return run_in_process(work, ready, progress=moved)
+        return run_in_process(work, periods, progress=moved)
 
 
 def total_partitions(work: Work, periods: Sequence[Period]) -> int:
