@@ -101,7 +101,7 @@ def check_delivery(work: Work, files: Sequence[Path], *, feed: str, partner: str
     """Judge the files as one delivery. Raises Finding for what landing would refuse, and for what cannot be told."""
     contract = options.feed_contract(work.framework, feed)
     cadence = work.framework.cadence
-    period = work.framework.period(month, where="--month") if month is not None else None
+    period = options.named_period(work.framework, month, where="--month") if month is not None else None
     if partner is not None:
         _expected(partner, contract)
     ordered = sorted(files, key=lambda path: safe_name(path.name))
@@ -212,9 +212,13 @@ def _period_of(days: Counter[date], contract: FeedContract, cadence: str) -> Per
     found: Counter[Period] = Counter()
     for day, rows in days.items():
         found[_containing(day, cadence)] += rows
-    if len(found) == 1:
-        return next(iter(found))
     column = contract.role("date")
+    if len(found) == 1:
+        only = next(iter(found))
+        if not options.FIRST_YEAR <= only.start.year <= options.LAST_YEAR:
+            raise Finding("dates that cannot be meant", where=f"column {column.name if column else ''}", found=only,
+                          expected=f"{options.FIRST_YEAR} to {options.LAST_YEAR}", todo="correct the year")
+        return only
     if not found:
         raise Finding(f"no {cadence} given", where=f"{contract.index}/{contract.feed}",
                       found="no date that can be read" if column else "no date column", expected="--month",

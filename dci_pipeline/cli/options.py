@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # The command carries this index's name, so it is what the command means when several are described.
 DEFAULT_INDEX = "dci"
+# Arithmetic on periods needs the years around them; no statistics are as old or as far ahead as these.
+FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 Index = Annotated[str | None, typer.Option(
     "--index", envvar="DCI_INDEX", metavar="NAME", show_default=False,
@@ -76,10 +78,21 @@ def chosen_periods(framework: Framework, first: str | None, last: str | None,
     if months is not None:
         if first is not None or last is not None:
             raise Finding("the range is given twice", found="--months and --from or --to", expected="one of the two")
-        return periods.parse_span(months, framework.cadence, where="--months")
+        start, _, end = months.partition(":")
+        return periods.span(named_period(framework, start, where="--months"),
+                            named_period(framework, end or start, where="--months"))
     if first is None and last is None:
         return None
     if first is None or last is None:
         raise Finding("half a range", found="--from alone" if last is None else "--to alone",
                       expected="--from and --to", todo="give both, or --months FIRST:LAST")
-    return periods.span(framework.period(first, where="--from"), framework.period(last, where="--to"))
+    return periods.span(named_period(framework, first, where="--from"), named_period(framework, last, where="--to"))
+
+
+def named_period(framework: Framework, text: str, *, where: str) -> Period:
+    """The period a person named. Raises Finding when it is none of the index's cadence, or of no year of this kind."""
+    year = text.strip()[:4]
+    if year.isdecimal() and not FIRST_YEAR <= int(year) <= LAST_YEAR:
+        raise Finding("a year that cannot be meant", where=where, found=text, expected=f"{FIRST_YEAR} to {LAST_YEAR}",
+                      todo="correct the year")
+    return framework.period(text, where=where)

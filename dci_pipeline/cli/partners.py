@@ -71,7 +71,7 @@ def wanted_faults(given: Sequence[str], work: Work, requested: Sequence[Request]
     """The faults asked for, each with the delivery it goes into. Raises Finding when there is no such one."""
     if not given:
         return []
-    at = work.framework.period(period, where="--fault-month") if period is not None else None
+    at = options.named_period(work.framework, period, where="--fault-month") if period is not None else None
     open_to = [item for item in requested if feed in (None, item.feed) and partner in (None, item.partner)
                and at in (None, item.period)]
     if not open_to:

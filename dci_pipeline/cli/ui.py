@@ -50,7 +50,9 @@ def ui(port: Port = 3000) -> None:
 def command(port: int) -> list[str]:
     """What starts the pages and the daemon: by the workspace file when it is here, by the module otherwise."""
     where = ["-w", "workspace.yaml"] if Path("workspace.yaml").is_file() else ["-m", "dci_pipeline.definitions"]
-    return [sys.executable, "-m", "dagster", "dev", *where, "-h", HOST, "-p", str(port)]
+    # The engine announces a successor of this command, which does not read a workspace file.
+    quiet = ["-W", "ignore:Function `dev_command` is superseded"]
+    return [sys.executable, *quiet, "-m", "dagster", "dev", *where, "-h", HOST, "-p", str(port)]
 
 
 def _free(port: int) -> None:

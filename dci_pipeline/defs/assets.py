@@ -4,37 +4,28 @@ In a range of periods each has its own materialisation, data version and check r
 blocking check holds back stops alone: later tables leave it out, and the last one of the run fails and names it.
 """
 
+# No postponed annotations here: the engine looks at the type of `context`.
 from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
-# Not exported yet, like partitioned evaluations themselves; it ties a check's result to what it looked at.
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
-
-# The engine's own mark for "this output's events were emitted in the body": without it a single run over a range
-# materialises every partition of the range, also those held back, all with one data version. There is no public way
-# yet (dagster issues 17836, 34013); a test notices when the mark changes its meaning.
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as OWN_EVENTS
-
-from dci_pipeline.defs import metadata
+from dci_pipeline.defs import events, metadata
 from dci_pipeline.defs.partitions import Partitions
-from dci_pipeline.defs.recording import Record, record_of
+from dci_pipeline.defs.recording import record_of
 from dci_pipeline.findings import Finding, Held
 from dci_pipeline.path import path
 from dci_pipeline.periods import Period
-from dci_pipeline.work import CheckResult, Outcome, Step, Work
+from dci_pipeline.warehouse.stamps import code_version
+from dci_pipeline.work import Key, Outcome, Step, Work
 
 OWNERS = ("team:data-engineering",)
-_ROWS = "dagster/row_count"
-_VERSION = "dagster/data_version"
-_OWN_VERSION = "dagster/data_version_is_user_provided"
 _OUTPUT = "result"
 _LISTED = 12
 
 Event = dg.AssetMaterialization | dg.Output[None]
 
 
-def asset_key(index: str, step_key: tuple[str, str]) -> dg.AssetKey:
+def asset_key(index: str, step_key: Key) -> dg.AssetKey:
     return dg.AssetKey([index, *step_key])
 
 
@@ -45,19 +36,19 @@ def assets(work: Work, partitions: Partitions) -> list[dg.AssetsDefinition]:
     return [_asset(work, step, partitions, scopes=scopes, readers=_readers(steps, step)) for step in steps]
 
 
-def _readers(steps: Iterable[Step], step: Step) -> frozenset[tuple[str, str]]:
+def _readers(steps: Iterable[Step], step: Step) -> frozenset[Key]:
     return frozenset(other.key for other in steps if other is not step and any(key == step.key for key, _ in other.reads))
 
 
-def _asset(work: Work, step: Step, partitions: Partitions, *, scopes: dict[tuple[str, str], str],
-           readers: frozenset[tuple[str, str]]) -> dg.AssetsDefinition:
+def _asset(work: Work, step: Step, partitions: Partitions, *, scopes: dict[Key, str],
+           readers: frozenset[Key]) -> dg.AssetsDefinition:
     key, definition = asset_key(work.index, step.key), partitions.of(step)
 
     @dg.asset(
         key=key, group_name=step.key[0], description=step.description, owners=OWNERS, kinds=_kinds(work, step),
         tags={"index": work.index, "scope": step.scope, **({"published": ""} if step.published else {})},
         metadata=metadata.of_step(work.framework, step), partitions_def=definition, dagster_type=dg.Nothing,
-        backfill_policy=dg.BackfillPolicy.single_run() if definition else None,
+        backfill_policy=dg.BackfillPolicy.single_run() if definition else None, code_version=code_version(),
         deps=[dg.AssetDep(asset_key(work.index, read), partition_mapping=_mapping(partitions, step, scopes[read], how))
               for read, how in step.reads],
         check_specs=[dg.AssetCheckSpec(name, asset=key, description=says, blocking=True, partitions_def=definition)
@@ -82,12 +73,14 @@ def _kinds(work: Work, step: Step) -> set[str]:
 
 
 def _run(context: dg.AssetExecutionContext, work: Work, step: Step, partitions: Partitions, *,
-         readers: frozenset[tuple[str, str]]) -> Iterator[Event]:
+         readers: frozenset[Key]) -> Iterator[Event]:
     """The step for every partition of the run. Raises Failure for what no later table of the run can go on without."""
     record = record_of(context.run.run_id)
     wanted: list[Period | None] = [None]
     if step.scope != "once":
         wanted = [partitions.period(key, step.scope) for key in context.partition_keys]
+    reads = [asset_key(work.index, read) for read, _ in step.reads]
+    tags = events.inputs(context, reads)
     held: dict[Period | None, str] = {}
     for period in wanted:
         stopped = record.why_stopped(step, period)
@@ -107,62 +100,26 @@ def _run(context: dg.AssetExecutionContext, work: Work, step: Step, partitions: 
             record.error = error
             raise
         record.ends(step, outcome)
-        yield _materialised(context, work, step, partitions, outcome)
-        _evaluate(context, work, partitions, outcome)
+        key = partitions.key(period) if period else None
+        if context.asset_key in reads:
+            # A table that reads itself has a newer last state with every period it goes through.
+            tags = events.inputs(context, reads)
+        yield events.materialised(context, work.warehouse.layout, step, outcome, key=key, tags=tags)
+        for evaluation in events.evaluations(context, outcome, key=key):
+            # Logged, not yielded: a yielded failure of a blocking check fails the step, whichever partition it is of.
+            context.log_event(evaluation)
         if outcome.failures:
             held[period] = str(_blocked(work, outcome))
-    # Whatever comes after an output flushes the evaluations logged before it; so the checks' own outputs come first.
+    # What was logged is written with the next event yielded, so the checks' own outputs come before any failure.
     yield from (dg.Output(None, output_name=name)
                 for name in sorted(context.op_execution_context.selected_output_names) if name != _OUTPUT)
     for period, reason in held.items():
         record.stop(step, period, reason)
-        context.log.warning(f"held back: {period or step.key[1]}: {reason}")
+        context.log.warning(f"held back: {reason}")
     in_run = context.job_def.asset_layer.selected_asset_keys
     if held and (len(held) == len(wanted) or not any(asset_key(work.index, reader) in in_run for reader in readers)):
         raise _failure(work, step, held)
-    yield dg.Output(None, output_name=_OUTPUT, metadata={OWN_EVENTS: True})
-
-
-def _materialised(context: dg.AssetExecutionContext, work: Work, step: Step, partitions: Partitions,
-                  outcome: Outcome) -> dg.AssetMaterialization:
-    key = partitions.key(outcome.period) if outcome.period else None
-    rows = outcome.rows if outcome.rows >= 0 else _rows_before(context, key, outcome.data_version)
-    return dg.AssetMaterialization(
-        asset_key=context.asset_key, partition=key, tags={_VERSION: outcome.data_version, _OWN_VERSION: "true"},
-        metadata=metadata.of_outcome(work.warehouse.layout, step, outcome, rows=rows))
-
-
-def _rows_before(context: dg.AssetExecutionContext, key: str | None, data_version: str) -> int:
-    """The row count last recorded for this very content: a step that had nothing to do has not counted."""
-    last = _last(context, key)
-    before = last.asset_materialization if last else None
-    if before is None or (before.tags or {}).get(_VERSION) != data_version or _ROWS not in before.metadata:
-        return -1
-    return int(str(before.metadata[_ROWS].value))
-
-
-def _last(context: dg.AssetExecutionContext, key: str | None) -> dg.EventLogRecord | None:
-    found = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=[key] if key else None), limit=1)
-    return found.records[0] if found.records else None
-
-
-def _evaluate(context: dg.AssetExecutionContext, work: Work, partitions: Partitions, outcome: Outcome) -> None:
-    """Record every check of one partition, aimed at the materialisation just made.
-
-    Logged rather than yielded: a yielded failure of a blocking check fails the step whatever its partition.
-    """
-    if not outcome.checks:
-        return
-    last = _last(context, partitions.key(outcome.period) if outcome.period else None)
-    target = AssetCheckEvaluationTargetMaterializationData(
-        storage_id=last.storage_id, run_id=last.run_id, timestamp=last.timestamp) if last else None
-    for check in outcome.checks:
-        context.log_event(dg.AssetCheckEvaluation(
-            asset_key=context.asset_key, check_name=check.name, passed=check.passed, blocking=True,
-            severity=dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN,
-            description=check.says, metadata=metadata.of_check(check), target_materialization_data=target,
-            partition=partitions.key(outcome.period) if outcome.period else None))
+    yield dg.Output(None, output_name=_OUTPUT, metadata=events.OWN_EVENTS)
 
 
 def _blocked(work: Work, outcome: Outcome) -> Held:
@@ -177,7 +134,7 @@ def _failure(work: Work, step: Step, held: dict[Period | None, str]) -> dg.Failu
     stage, name = step.key
     periods = [str(period) for period in held if period is not None]
     text = "\n".join(dict.fromkeys(held.values()))
-    if len(periods) > 1:
+    if periods:
         more = f" and {len(periods) - _LISTED} more" if len(periods) > _LISTED else ""
         text = f"{work.index}/{stage}/{name}: held back: {', '.join(periods[:_LISTED])}{more}\n{text}"
     return dg.Failure(description=text, allow_retries=False,

@@ -86,6 +86,8 @@ def _launch(job: dg.JobDefinition, instance: dg.DagsterInstance, partitions: Par
     """One run over one stretch of partitions. A run that fails only because of what is held back is no error."""
     keys = [partitions.key(period) for period in stretch]
     tags = dict(zip(_RANGE, (keys[0], keys[-1]), strict=True)) if len(keys) > 1 else {}
+    if tags:
+        tags[f"{stretch[0].cadence}s"] = f"{stretch[0]}...{stretch[-1]}"
     result = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags, run_config=_run_config(),
                                     partition_key=keys[0] if len(keys) == 1 else None)
     if record.error is not None:

@@ -1,4 +1,4 @@
-"""Rows that share a key: found cheaply first, looked into only when there are any.
+"""Rows that share a key: the keys are found first, rows compared only where a key repeats.
 
 Over all rows whose key has no null. If every contract column agrees, the row first in (file, file_row) stays and the
 others break key.unique; if any column differs, all of them do.
@@ -29,11 +29,14 @@ def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContrac
     """[key columns, _agree, _first] of keys that more than one row has, or None when no key repeats."""
     key = list(contract.key)
     keyed = lazy.filter(*[~nw.col(name).is_null() for name in key])
-    if not _any_repeat(engine, keyed, key):
+    # One pass finds the repeated keys; whole rows are compared only for these. A cheaper count of distinct keys first
+    # would save a third of it for a delivery without repeats and cost two thirds more for one with.
+    repeated = engine.collect(
+        keyed.group_by(*key).agg(nw.len().alias("_rows")).filter(nw.col("_rows") > 1).select(*key)
+    )
+    if repeated.is_empty():
         return None
-    repeated = keyed.group_by(*key).agg(nw.len().alias("_rows")).filter(nw.col("_rows") > 1).select(*key)
-    # Collected, so that the comparison of whole rows below touches the repeated ones alone.
-    rows = keyed.join(engine.small(engine.collect(repeated)), on=key, how="semi")
+    rows = keyed.join(engine.small(repeated), on=key, how="semi")
     others = [column for column in contract.columns if column.name not in key]
     facts: list[nw.Expr] = [nw.len().alias("_rows"), POSITION.min().alias("_first")]
     agree: list[nw.Expr] = []
@@ -49,13 +52,3 @@ def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContrac
     compared = rows.group_by(*key).agg(*facts)
     alike = nw.all_horizontal(*agree, ignore_nulls=False) if agree else nw.col("_rows") > 0
     return engine.collect(compared.select(*key, alike.alias("_agree"), "_first"))
-
-
-def _any_repeat(engine: Engine, keyed: nw.LazyFrame[Any], key: list[str]) -> bool:
-    if len(key) == 1:
-        counted = keyed.select(nw.col(key[0]).count().alias("rows"), nw.col(key[0]).n_unique().alias("keys"))
-    else:
-        groups = keyed.group_by(*key).agg(nw.len().alias("n"))
-        counted = groups.select(nw.col("n").sum().alias("rows"), nw.len().alias("keys"))
-    found = engine.collect(counted).row(0, named=True)
-    return (found["rows"] or 0) > (found["keys"] or 0)
