@@ -229,7 +229,7 @@ def one(way: str, path: Path) -> None:
 
 
 def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Medians, and for each of ours the ratio of its median CPU to the cheaper floor's of the same task."""
+    """Medians, and the ratio of the median CPU to the cheaper floor's of the same task, and to the same engine's."""
     figures = ("cpu_s", "wall_s", "peak_mb")
     table = {way: {key: round(statistics.median(run[key] for run in found), 2) for key in figures}
              for way, found in runs.items()}
@@ -238,6 +238,10 @@ def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         floors = [table[other]["cpu_s"] for other in same if other.startswith("bare")]
         if floors:
             line["cpu_ratio"] = round(line["cpu_s"] / min(floors), 3)
+            engine = WAYS[way][0].removeprefix("bare_")
+            own = [table[other]["cpu_s"] for other in same if WAYS[other][0] == f"bare_{engine}"]
+            if own:
+                line["cpu_ratio_own"] = round(line["cpu_s"] / own[0], 3)
     return table
 
 
@@ -269,7 +273,8 @@ def main() -> None:
             raise SystemExit(f"{task}: the figures differ between ways")
     table = summary(runs)
     for way, line in table.items():
-        ratio = f"  ratio {line['cpu_ratio']:.2f}" if "cpu_ratio" in line else ""
+        ratio = "".join(f"  {label} {line[key]:.2f}" for label, key in (
+            ("of the cheaper floor", "cpu_ratio"), ("of the engine's own", "cpu_ratio_own")) if key in line)
         print(f"{way:28} cpu {line['cpu_s']:6.2f} s  wall {line['wall_s']:6.2f} s  "
               f"peak {line['peak_mb']:6.0f} MB{ratio}")
     if given.out:

@@ -23,8 +23,8 @@ def index_definitions(work: Work) -> dg.Definitions:
     """Definitions of one index."""
     partitions = Partitions(work.framework, timezone())
     with warnings.catch_warnings():
-        # Partitioned checks are preview and backfill policies beta in this line of the engine; the pin in pyproject.toml
-        # and the tests of these definitions stand for the warning.
+        # Partitioned checks are preview and backfill policies beta in this line of the engine; the pin in
+        # pyproject.toml and the tests of these definitions stand for the warning.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Definitions(assets=assets(work, partitions), jobs=jobs(work), schedules=schedules(work, partitions),

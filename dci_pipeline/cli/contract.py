@@ -175,11 +175,16 @@ def _standard(path: Path) -> None:
 
     from dci_pipeline.contracts import read_yaml
 
+    where = "/".join(path.parts[-3:])
+    raw = read_yaml(path)
+    if raw["kind"] != "DataContract":  # the model takes any text
+        raise Finding("not an Open Data Contract Standard file", where=where, found=f"kind: {raw['kind']}",
+                      expected="kind: DataContract")
     try:
-        OpenDataContractStandard.model_validate(read_yaml(path))
+        OpenDataContractStandard.model_validate(raw)
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        raise Finding("not an Open Data Contract Standard file", where="/".join(path.parts[-3:]), found=found,
+        raise Finding("not an Open Data Contract Standard file", where=where, found=found,
                       expected="the standard's own model") from error
 
 

@@ -89,7 +89,8 @@ def _guarded(name: str, check: Callable[[], Check | list[Check]]) -> list[Check]
     try:
         answer = check()
     except Finding as finding:
-        return [Check(name, "fail", str(finding), finding.todo)]
+        found = "" if finding.found is None else f" ({finding.found})"
+        return [Check(name, "fail", f"{finding.where}: {finding.problem}{found}".removeprefix(": "), finding.todo)]
     except Exception as error:
         return [Check(name, "fail", f"{type(error).__name__}: {error}", "run it again with DCI_LOG=debug")]
     return answer if isinstance(answer, list) else [answer]

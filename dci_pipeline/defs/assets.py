@@ -37,7 +37,8 @@ def assets(work: Work, partitions: Partitions) -> list[dg.AssetsDefinition]:
 
 
 def _readers(steps: Iterable[Step], step: Step) -> frozenset[Key]:
-    return frozenset(other.key for other in steps if other is not step and any(key == step.key for key, _ in other.reads))
+    return frozenset(other.key for other in steps
+                     if other is not step and any(key == step.key for key, _ in other.reads))
 
 
 def _asset(work: Work, step: Step, partitions: Partitions, *, scopes: dict[Key, str],
@@ -47,7 +48,8 @@ def _asset(work: Work, step: Step, partitions: Partitions, *, scopes: dict[Key, 
     @dg.asset(
         key=key, group_name=step.key[0], description=step.description, owners=OWNERS, kinds=_kinds(work, step),
         tags={"index": work.index, "scope": step.scope, **({"published": ""} if step.published else {})},
-        metadata=metadata.of_step(work.framework, step), partitions_def=definition, dagster_type=dg.Nothing,
+        metadata=metadata.of_step(work.framework, step), partitions_def=definition,
+        dagster_type=dg.Nothing,  # pyright: ignore[reportArgumentType] - nothing passes between assets but the order
         backfill_policy=dg.BackfillPolicy.single_run() if definition else None, code_version=code_version(),
         deps=[dg.AssetDep(asset_key(work.index, read), partition_mapping=_mapping(partitions, step, scopes[read], how))
               for read, how in step.reads],
@@ -107,7 +109,7 @@ def _run(context: dg.AssetExecutionContext, work: Work, step: Step, partitions: 
         yield events.materialised(context, work.warehouse.layout, step, outcome, key=key, tags=tags)
         for evaluation in events.evaluations(context, outcome, key=key):
             # Logged, not yielded: a yielded failure of a blocking check fails the step, whichever partition it is of.
-            context.log_event(evaluation)
+            context.log_event(evaluation)  # pyright: ignore[reportArgumentType] - taken, but not in the annotation
         if outcome.failures:
             held[period] = str(_blocked(work, outcome))
     # What was logged is written with the next event yielded, so the checks' own outputs come before any failure.

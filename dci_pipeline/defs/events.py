@@ -1,8 +1,8 @@
 """What the engine is told of one partition: a materialisation of its own, and the result of every check, aimed at it.
 
-A single run over a range of partitions has one output, and from it the engine would record every partition of the range,
-also those held back, all with one data version. There is no public way to tell them apart yet (dagster issues 17836,
-34013), so the names used for it here are the engine's own; tests notice when they change their meaning.
+A single run over a range of partitions has one output, and from it the engine would record every partition of the
+range, also those held back, all with one data version. There is no public way to tell them apart yet (dagster issues
+17836, 34013), so the names used for it here are the engine's own; tests notice when they change their meaning.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def materialised(context: dg.AssetExecutionContext, layout: Layout, step: Step, 
         tags={**tags, DATA_VERSION_TAG: outcome.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"})
 
 
-def evaluations(context: dg.AssetExecutionContext, outcome: Outcome, *, key: str | None) -> list[dg.AssetCheckEvaluation]:
+def evaluations(context: dg.AssetExecutionContext, outcome: Outcome, *,
+                key: str | None) -> list[dg.AssetCheckEvaluation]:
     """The results of the checks of one partition that has just been materialised."""
     if not outcome.checks:
         return []

@@ -5,12 +5,14 @@ The periods' job materialises a period from deliveries to published tables; the 
 
 from __future__ import annotations
 
+from datetime import date
+
 import dagster as dg
 
 from dci_pipeline.defs.assets import asset_key
 from dci_pipeline.defs.partitions import Partitions
 from dci_pipeline.path import path
-from dci_pipeline.periods import MONTHS_IN
+from dci_pipeline.periods import MONTHS_IN, Period
 from dci_pipeline.work import Step, Work
 
 _HOUR = 6
@@ -58,11 +60,12 @@ def schedules(work: Work, partitions: Partitions) -> list[dg.ScheduleDefinition]
         default_status=dg.DefaultScheduleStatus.STOPPED, tags={"index": work.index},
         description=f"The last complete {work.framework.cadence}, on the day its last deliveries are due.",
     )
-    def when_due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        last = partitions.periods.get_last_partition_key(current_time=context.scheduled_execution_time)
-        if last is None:
-            return dg.SkipReason("no period is complete yet")
-        return dg.RunRequest(run_key=last, partition_key=last)
+    def when_due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        at = context.scheduled_execution_time
+        length = MONTHS_IN[work.framework.cadence]
+        running = Period(date(at.year, (at.month - 1) // length * length + 1, 1), work.framework.cadence)
+        key = partitions.key(running.shift(-1))
+        return dg.RunRequest(run_key=key, partition_key=key)
 
     return [when_due]
 

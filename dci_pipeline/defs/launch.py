@@ -1,4 +1,4 @@
-"""A refresh through the engine in this process: the jobs of an index in order, into the same record of runs the UI shows.
+"""A refresh through the engine in this process: an index's jobs in order, into the record of runs that the UI shows.
 
 DAGSTER_HOME lies in the warehouse and is written here when it is missing.
 """
@@ -70,14 +70,14 @@ def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress 
     _refuse_unknown(work, partitions, periods)
     names = job_names(work.index)
     repository = index_definitions(work).get_repository_def()
-    with bring(Record(progress)) as record:
-        with dg.DagsterInstance.from_config(str(ensure_home(work.settings))) as instance:
-            for stretch in _stretches(periods):
-                _launch(repository.get_job(names["period"]), instance, partitions, stretch, record)
-            done = [period for period in periods if period not in record.report.held]
-            for stretch in _stretches(refresh.years(done)):
-                _launch(repository.get_job(names["year"]), instance, partitions, stretch, record)
-            _launch(repository.get_job(names["once"]), instance, partitions, [], record)
+    with bring(Record(progress)) as record, dg.DagsterInstance.from_config(
+            str(ensure_home(work.settings))) as instance:
+        for stretch in _stretches(periods):
+            _launch(repository.get_job(names["period"]), instance, partitions, stretch, record)
+        done = [period for period in periods if period not in record.report.held]
+        for stretch in _stretches(refresh.years(done)):
+            _launch(repository.get_job(names["year"]), instance, partitions, stretch, record)
+        _launch(repository.get_job(names["once"]), instance, partitions, [], record)
     return record.report
 
 
@@ -85,9 +85,10 @@ def _launch(job: dg.JobDefinition, instance: dg.DagsterInstance, partitions: Par
             record: Record) -> None:
     """One run over one stretch of partitions. A run that fails only because of what is held back is no error."""
     keys = [partitions.key(period) for period in stretch]
-    tags = dict(zip(_RANGE, (keys[0], keys[-1]), strict=True)) if len(keys) > 1 else {}
-    if tags:
-        tags[f"{stretch[0].cadence}s"] = f"{stretch[0]}...{stretch[-1]}"
+    tags: dict[str, str] = {}
+    if len(keys) > 1:
+        # The third is for people: the engine's own two are not shown in the list of runs.
+        tags = {_RANGE[0]: keys[0], _RANGE[1]: keys[-1], f"{stretch[0].cadence}s": f"{stretch[0]}...{stretch[-1]}"}
     result = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags, run_config=_run_config(),
                                     partition_key=keys[0] if len(keys) == 1 else None)
     if record.error is not None:

@@ -52,12 +52,12 @@ def of_check(check: CheckResult) -> dict[str, dg.MetadataValue]:
     shapes: dict[tuple[str, ...], list[Mapping[str, object]]] = {}
     for row in check.rows:
         shapes.setdefault(tuple(row), []).append(row)
-    for columns, rows in shapes.items():
-        label = _label(columns)
+    for shape, rows in shapes.items():
+        label, columns = _label(shape), [name for name in shape if any(row[name] is not None for row in rows)]
         while label in found:
             label += " (continued)"
         found[label] = dg.MetadataValue.table(
-            records=[dg.TableRecord({name: _plain(value) for name, value in row.items()}) for row in rows],
+            records=[dg.TableRecord({name: _plain(row[name]) for name in columns}) for row in rows],
             schema=dg.TableSchema([dg.TableColumn(name, _type(name, rows)) for name in columns]))
     return found
 
@@ -65,7 +65,7 @@ def of_check(check: CheckResult) -> dict[str, dg.MetadataValue]:
 def _label(columns: Iterable[str]) -> str:
     names = set(columns)
     if {"rule", "threshold"} <= names:
-        return "rules broken"
+        return "broken rules"
     return "offending rows" if "file_row" in names else "not met by"
 
 

@@ -20,7 +20,7 @@ _SAME_PERIOD = ("same", "window")
 
 @dataclass
 class Record:
-    """One refresh as it goes on. `stopped` holds by table the periods that may not go on from there, with the reason."""
+    """One refresh as it goes on. `stopped` holds by table the periods that may not go on from there, and why."""
 
     progress: Progress | None = None
     report: Report = field(default_factory=Report)

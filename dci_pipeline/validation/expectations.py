@@ -7,6 +7,7 @@ stored holds no time, run id or machine: equal counts under an equal contract gi
 
 from __future__ import annotations
 
+import copy
 import functools
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any, cast
 
 import polars as pl
 
-from dci_pipeline.contracts import FeedContract
+from dci_pipeline.contracts import FeedContract, Rule
 from dci_pipeline.findings import Finding
 from dci_pipeline.validation.verdict import verdict
 
@@ -41,23 +42,29 @@ def judge(
     Raises Finding when the counts are of other rules, or when an expectation could not be evaluated.
     """
     expected = verdict(counts, contract)
-    library, rule_holds, batches = _great_expectations()
+    _, _, batches = _great_expectations()
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
-    expectations = [
+    suite, document = _suite(contract.rules)
+    rules = expected["rule"].to_list()
+    table = pd.DataFrame(expected.select("rows", "unexpected").to_dict(as_series=False), index=rules)
+    table["sample"] = [list((samples or {}).get(rule, ()))[:SAMPLE] for rule in rules]
+    outcome = batches.get_batch(batch_parameters={"dataframe": table}).validate(suite)
+    result = _stable(cast("dict[str, Any]", outcome.to_json_dict())) | {"suite_name": name}
+    return Judgement(suite=copy.deepcopy(document) | {"name": name}, result=result,
+                     verdict=_as_verdict(expected, result))
+
+
+@functools.lru_cache(maxsize=64)
+def _suite(rules: tuple[Rule, ...]) -> tuple[Any, dict[str, Any]]:
+    """The suite of a contract's rules and its JSON: the same for every delivery but for the name."""
+    library, rule_holds, _ = _great_expectations()
+    suite = library.ExpectationSuite(name="rules", expectations=[
         rule_holds(rule=rule.id, column=rule.column, threshold=rule.threshold, description=rule.says,
                    severity=SEVERITY[rule.severity])
-        for rule in contract.rules
-    ]
-    table = pd.DataFrame(expected.select("rule", "rows", "unexpected").to_dict(as_series=False))
-    table["sample"] = [list((samples or {}).get(rule, ()))[:SAMPLE] for rule in expected["rule"]]
-    suite = library.ExpectationSuite(name=name, expectations=expectations)
-    outcome = batches.get_batch(batch_parameters={"dataframe": table}).validate(suite)
-    result = _stable(cast("dict[str, Any]", outcome.to_json_dict()))
-    return Judgement(
-        suite=_stable(cast("dict[str, Any]", suite.to_json_dict())), result=result,
-        verdict=_as_verdict(expected, result),
-    )
+        for rule in rules
+    ])
+    return suite, _stable(cast("dict[str, Any]", suite.to_json_dict()))
 
 
 def _as_verdict(expected: pl.DataFrame, result: dict[str, Any]) -> pl.DataFrame:
@@ -112,14 +119,13 @@ def _great_expectations() -> tuple[Any, Any, Any]:
             # The one internal attribute relied on; a test pins it. The public way is a frame with one column per rule
             # and ExpectColumnValuesToBeBetween(max_value=threshold).
             table = execution_engine.batch_manager.active_batch_data.dataframe
-            row = table.loc[table["rule"] == self.rule].iloc[0]
-            rows, unexpected = int(row["rows"]), int(row["unexpected"])
+            rows, unexpected = int(table.at[self.rule, "rows"]), int(table.at[self.rule, "unexpected"])
             percent = unexpected * 100 / rows if rows else 0.0
             return {
                 "success": percent <= self.threshold,
                 "result": {
                     "observed_value": percent, "element_count": rows, "unexpected_count": unexpected,
-                    "unexpected_percent": percent, "partial_unexpected_list": list(row["sample"]),
+                    "unexpected_percent": percent, "partial_unexpected_list": list(table.at[self.rule, "sample"]),
                 },
             }
 

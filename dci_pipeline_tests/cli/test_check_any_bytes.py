@@ -23,8 +23,7 @@ from dci_pipeline_tests.conftest import CONTRACTS
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Work:
-    opened = Work(Settings(tmp_path_factory.mktemp("none"), CONTRACTS, "polars"), "dci")
-    return opened
+    return Work(Settings(tmp_path_factory.mktemp("none"), CONTRACTS, "polars"), "dci")
 
 
 def judged(work: Work, content: bytes, name: str, *, inferred: bool) -> bool | None:

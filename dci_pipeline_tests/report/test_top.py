@@ -7,7 +7,8 @@ import pytest
 
 from dci_pipeline.report.top import top
 
-PLACES = pl.DataFrame({"code": ["a", "b", "c", "d"], "name_zh": ["甲", "乙", "丙", "丁"], "name_en": ["A", "B", "C", "D"]})
+PLACES = pl.DataFrame({"code": ["a", "b", "c", "d"], "name_zh": ["甲", "乙", "丙", "丁"],
+                       "name_en": ["A", "B", "C", "D"]})
 
 
 def year(ranks: dict[str, int | None], *, entity_type: str = "place", node: str = "root") -> pl.DataFrame:

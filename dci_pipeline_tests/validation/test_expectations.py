@@ -69,9 +69,9 @@ def test_the_internal_attribute_is_still_there() -> None:
     import pandas as pd
 
     _, rule_holds, batches = expectations._great_expectations()
-    batch = batches.get_batch(batch_parameters={"dataframe": pd.DataFrame({"rule": ["r"]})})
+    batch = batches.get_batch(batch_parameters={"dataframe": pd.DataFrame({"rows": [1]}, index=["r"])})
     batch.validate(rule_holds(rule="r", column="", threshold=1.0))
-    assert batch.data.execution_engine.batch_manager.active_batch_data.dataframe["rule"].to_list() == ["r"]
+    assert batch.data.execution_engine.batch_manager.active_batch_data.dataframe["rows"].to_dict() == {"r": 1}
 
 
 def test_an_expectation_that_breaks_is_no_verdict(of: FeedContract, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +82,7 @@ def test_an_expectation_that_breaks_is_no_verdict(of: FeedContract, monkeypatch:
             raise AttributeError("active_batch_data")
 
     monkeypatch.setattr(expectations, "_great_expectations", lambda: (library, Breaks, batches))
+    monkeypatch.setattr(expectations, "_suite", expectations._suite.__wrapped__)
     with pytest.raises(Finding, match="could not be evaluated"):
         judge(counts(of, 10), contract=of, name="n")
 
