@@ -333,7 +333,7 @@ def _rules(columns: tuple[Column, ...], limits: dict[str, dict[str, Any]], usual
 
     yield rule("row.shape", "shape", "", "a row has as many fields as the header")
     for column in columns:
-        yield rule(f"{column.name}.type", "type", column.name, f"{column.name} is a {column.type}")
+        yield rule(f"{column.name}.type", "type", column.name, f"{column.name} reads as {column.type}")
     for column in columns:
         if column.required:
             yield rule(f"{column.name}.not_null", "not_null", column.name, f"{column.name} is given")

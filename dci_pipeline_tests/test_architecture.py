@@ -122,9 +122,9 @@ def warehouse_disk_elsewhere(package: Path) -> list[str]:
 
 
 def _only_home(name: str, node: ast.Call) -> bool:
-    """An in-memory buffer is no disk; Dagster's own home is written by the launcher."""
+    """A stream the caller opened is no path; Dagster's own home is written by the launcher."""
     first = ast.unparse(node.args[0]) if node.args else ""
-    return name == "defs/launch.py" or "buffer" in first.lower() or "stream" in first.lower()
+    return name == "defs/launch.py" or first in {"buffer", "out"}
 
 
 def expectations_elsewhere(package: Path) -> list[str]:
@@ -158,7 +158,8 @@ def data_names() -> set[str]:
         names |= {entry["type"] for part in ("places", "groups") for entry in raw["entities"][part]}
         names |= {path.stem for path in (index.parent / "feeds").glob("*.yaml")}
         names |= {path.stem for path in (index.parent / "weights").glob("*.csv")}
-    return names - {"residual"}
+    # Two kinds of places bear names that are plain words of programs and of statistics as well.
+    return names - {"residual", "state"}
 
 
 def silent_fallback(package: Path) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,7 +121,14 @@ def last_whole_year(work: Work) -> Period | None:
 def _next(work: Work) -> None:
     name = f" --index {work.index}" if work.index != options.DEFAULT_INDEX else ""
     query = "SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node"
-    screen.show("What to try next", ("", ""), [
-        ["the asset graph, runs and checks in a browser", "make ui"],
-        ["a query on the published tables", f'dci sql{name} "{query}"'],
-        ["every test", "make test"]])
+    screen.say("What to try next", style="bold")
+    for what, how in (("the asset graph, runs and checks in a browser", "make ui"),
+                      ("a query on the published tables", f'{_command()} sql{name} "{query}"'),
+                      ("every test", "make test")):
+        screen.say(f"  {what}: {how}")
+
+
+def _command() -> str:
+    """How to call this command from here: by its name where the shell finds it, else by its path."""
+    beside = Path(sys.executable).with_name("dci")
+    return run.here(beside) if beside.is_file() and shutil.which("dci") is None else "dci"

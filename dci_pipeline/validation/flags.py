@@ -95,7 +95,7 @@ def _mentions(column: str) -> nw.Expr:
 
 
 def flag_words(flags: Mapping[str, nw.Expr], order: list[str]) -> list[nw.Expr]:
-    """The flags as bits of 64-bit words: rule number k is bit k % 62 of word k // 62. See rule_broken."""
+    """The flags as bits of 64-bit words: rule number k is bit k % 62 of word k // 62."""
     words: list[nw.Expr] = []
     for word in range(word_count(len(order))):
         bits = [

@@ -1,4 +1,4 @@
-"""The declarations, written out: a lost dependency, check, partition or job is a change to these lists that a review sees."""
+"""The declarations, written out: a lost dependency, check, partition or job changes a list that a review sees."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def defs(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
 
 
 @pytest.fixture(scope="module")
-def graph(defs: dg.Definitions):  # noqa: ANN201 - the engine's graph type has no public name
+def graph(defs: dg.Definitions):
     return defs.resolve_asset_graph()
 
 
@@ -86,7 +86,7 @@ def test_every_definition_loads(defs: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(defs)
 
 
-def test_assets_of_the_product(graph) -> None:  # noqa: ANN001
+def test_assets_of_the_product(graph) -> None:
     nodes = {named(key): graph.get(key) for key in graph.get_all_asset_keys() if key.path[0] == "dci"}
     checks: dict[str, set[str]] = {name: set() for name in nodes}
     for check in graph.asset_check_keys:
@@ -97,19 +97,19 @@ def test_assets_of_the_product(graph) -> None:  # noqa: ANN001
     assert found == DCI
 
 
-def test_every_index_s_assets_lie_in_the_groups_of_the_stages(graph) -> None:  # noqa: ANN001
+def test_every_index_s_assets_lie_in_the_groups_of_the_stages(graph) -> None:
     assert {key.path[0] for key in graph.get_all_asset_keys()} == {"dci", "pulse"}
     for key in graph.get_all_asset_keys():
         assert graph.get(key).group_name == key.path[1]
 
 
-def test_an_index_of_quarters_has_quarters(graph) -> None:  # noqa: ANN001
+def test_an_index_of_quarters_has_quarters(graph) -> None:
     definition = graph.get(dg.AssetKey(["pulse", "marts", "index_quarter"])).partitions_def
     assert cron(definition) == QUARTERLY
     assert definition.get_partition_keys()[:5] == ["2018-01", "2018-04", "2018-07", "2018-10", "2019-01"]
 
 
-def test_every_asset_says_what_it_is(graph) -> None:  # noqa: ANN001
+def test_every_asset_says_what_it_is(graph) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description and list(node.owners) == ["team:data-engineering"], key
@@ -117,14 +117,14 @@ def test_every_asset_says_what_it_is(graph) -> None:  # noqa: ANN001
         assert not node.is_partitioned or node.backfill_policy == dg.BackfillPolicy.single_run(), key
 
 
-def test_every_check_blocks_and_has_its_asset_s_partitions(graph) -> None:  # noqa: ANN001
+def test_every_check_blocks_and_has_its_asset_s_partitions(graph) -> None:
     for key in graph.asset_check_keys:
         check = graph.get(key)
         assert check.blocking and check.partitions_def == graph.get(key.asset_key).partitions_def, key
         assert check.description, key
 
 
-def test_a_published_table_shows_its_contract(graph) -> None:  # noqa: ANN001
+def test_a_published_table_shows_its_contract(graph) -> None:
     node = graph.get(dg.AssetKey(["dci", "marts", "index_month"]))
     columns = node.metadata["dagster/column_schema"].value.columns
     assert [column.name for column in columns][:5] == ["entity_type", "entity_code", "node", "month", "points"]
@@ -133,7 +133,7 @@ def test_a_published_table_shows_its_contract(graph) -> None:  # noqa: ANN001
 
 
 @pytest.mark.parametrize(("reader", "read", "partition"), READS)
-def test_a_partition_reads(graph, reader: str, read: str, partition: str) -> None:  # noqa: ANN001
+def test_a_partition_reads(graph, reader: str, read: str, partition: str) -> None:
     node, parent = (graph.get(dg.AssetKey(["dci", *name.split("/")])) for name in (reader, read))
     mapping = graph.get_partition_mapping(key=node.key, parent_asset_key=parent.key)
     found = mapping.get_upstream_mapped_partitions_result_for_partitions(
@@ -142,7 +142,7 @@ def test_a_partition_reads(graph, reader: str, read: str, partition: str) -> Non
     assert not list(found.required_but_nonexistent_subset.get_partition_keys())
 
 
-def test_the_running_year_exists_and_the_running_month_does_not(graph) -> None:  # noqa: ANN001
+def test_the_running_year_exists_and_the_running_month_does_not(graph) -> None:
     today = datetime.now(ZoneInfo("Asia/Shanghai"))
     months = graph.get(dg.AssetKey(["dci", "marts", "index_month"])).partitions_def.get_partition_keys()
     years = graph.get(dg.AssetKey(["dci", "marts", "index_year"])).partitions_def.get_partition_keys()
