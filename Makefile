@@ -35,6 +35,7 @@ quick: $(VENV)/.ready-dev ## the tests that take no time
 
 check: $(VENV)/.ready-dev ## style and types
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || (echo "run: $(BIN)/ruff format ." && false)
 	@$(BIN)/pyright
 
 ui: $(VENV)/.ready ## the Dagster UI on http://127.0.0.1:3000

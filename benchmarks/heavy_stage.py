@@ -26,23 +26,28 @@ ROOT = Path(__file__).resolve().parents[1]
 INDEX, FEED, PARTNER, PERIOD = "dci", "cloud_usage", "cloud_a", "2019-04"
 FAULTS = 0.0002
 WAYS = {
-    "bare duckdb": ("bare_duckdb", "counts"), "bare polars": ("bare_polars", "counts"),
-    "ours on polars": ("polars", "counts"), "ours on duckdb": ("duckdb", "counts"),
-    "bare duckdb, keys": ("bare_duckdb", "keys"), "bare polars, keys": ("bare_polars", "keys"),
-    "ours on polars, keys": ("polars", "keys"), "ours on duckdb, keys": ("duckdb", "keys"),
-    "ours on polars, quarantine": ("polars", "quarantine"), "ours on duckdb, quarantine": ("duckdb", "quarantine"),
+    "bare duckdb": ("bare_duckdb", "counts"),
+    "bare polars": ("bare_polars", "counts"),
+    "ours on polars": ("polars", "counts"),
+    "ours on duckdb": ("duckdb", "counts"),
+    "bare duckdb, keys": ("bare_duckdb", "keys"),
+    "bare polars, keys": ("bare_polars", "keys"),
+    "ours on polars, keys": ("polars", "keys"),
+    "ours on duckdb, keys": ("duckdb", "keys"),
+    "ours on polars, quarantine": ("polars", "quarantine"),
+    "ours on duckdb, quarantine": ("duckdb", "quarantine"),
 }
 
 
 def inputs() -> tuple[Any, Any, Any, Any]:
     """Contract, period, usable names and leaves of the feed, as a step of the pipeline would have them."""
-    from dci_pipeline import contracts, framework, geography, periods
+    from dci_pipeline import contract_files, framework_files, geography, periods
 
     folder = ROOT / "data_contracts" / INDEX
-    contract = contracts.read_feed(folder / "feeds" / f"{FEED}.yaml", index=INDEX)
+    contract = contract_files.read_feed(folder / "feeds" / f"{FEED}.yaml", index=INDEX)
     period = periods.parse(PERIOD, "month")
     aliases = geography.read_geography(folder).aliases_at(period)
-    return contract, period, aliases, framework.read_framework(folder.parent, INDEX).leaves_of(FEED)
+    return contract, period, aliases, framework_files.read_framework(folder.parent, INDEX).leaves_of(FEED)
 
 
 def generate(path: Path, rows: int) -> None:
@@ -63,26 +68,56 @@ def generate(path: Path, rows: int) -> None:
     outside = aliases.filter(pl.col("scope") == "out")["alias"][0]
     number = pl.Series(np.arange(1, rows + 1))
     unread, copied = fault(), fault()
-    frame = pl.DataFrame({
-        "partner": pl.select(pl.when(fault()).then(pl.lit("other")).otherwise(pl.lit(PARTNER)).alias("p"))["p"],
-        "record_id": number, "day": draw.integers(0, (period.end - period.start).days, rows),
-        "city": pick(names), "service": pick(list(contract.by_name["service"].values)),
-        "layer": pick(list(contract.by_name["layer"].values)),
-        "sector": pick(list(contract.by_name["sector"].values)),
-        "usage_units": np.minimum(draw.lognormal(8, 2, rows), 1e12).astype("int64"),
-    }).select(
-        "partner",
-        pl.when(copied).then(pl.col("record_id") - 1).otherwise("record_id").cast(pl.String).str.zfill(12)
-        .str.replace("^", f"{PARTNER}-").alias("record_id"),
-        pl.when(fault()).then(period.end).otherwise(pl.lit(period.start) + pl.duration(days="day")).cast(pl.Date)
-        .alias("event_date"),
-        pl.when(fault()).then(pl.lit("nowhere")).when(fault()).then(pl.lit(outside)).otherwise("city").alias("city"),
-        "service", "layer", pl.when(fault()).then(pl.lit("?")).otherwise("sector").alias("sector"),
-        pl.when(unread).then(None).when(fault()).then(-5).when(fault()).then(None).otherwise("usage_units")
-        .alias("usage_units"),
-        pl.lit(0, dtype=pl.Int32).alias("file"), number.alias("file_row"),
-        pl.when(unread).then(pl.lit("usage_units: not an integer 'x'")).alias("unparsed"),
-    ).with_columns(record_id=pl.when(fault()).then(pl.lit("no id ") + pl.col("record_id")).otherwise("record_id"))
+    frame = (
+        pl.DataFrame(
+            {
+                "partner": pl.select(pl.when(fault()).then(pl.lit("other")).otherwise(pl.lit(PARTNER)).alias("p"))["p"],
+                "record_id": number,
+                "day": draw.integers(0, (period.end - period.start).days, rows),
+                "city": pick(names),
+                "service": pick(list(contract.by_name["service"].values)),
+                "layer": pick(list(contract.by_name["layer"].values)),
+                "sector": pick(list(contract.by_name["sector"].values)),
+                "usage_units": np.minimum(draw.lognormal(8, 2, rows), 1e12).astype("int64"),
+            }
+        )
+        .select(
+            "partner",
+            pl.when(copied)
+            .then(pl.col("record_id") - 1)
+            .otherwise("record_id")
+            .cast(pl.String)
+            .str.zfill(12)
+            .str.replace("^", f"{PARTNER}-")
+            .alias("record_id"),
+            pl.when(fault())
+            .then(period.end)
+            .otherwise(pl.lit(period.start) + pl.duration(days="day"))
+            .cast(pl.Date)
+            .alias("event_date"),
+            pl.when(fault())
+            .then(pl.lit("nowhere"))
+            .when(fault())
+            .then(pl.lit(outside))
+            .otherwise("city")
+            .alias("city"),
+            "service",
+            "layer",
+            pl.when(fault()).then(pl.lit("?")).otherwise("sector").alias("sector"),
+            pl.when(unread)
+            .then(None)
+            .when(fault())
+            .then(-5)
+            .when(fault())
+            .then(None)
+            .otherwise("usage_units")
+            .alias("usage_units"),
+            pl.lit(0, dtype=pl.Int32).alias("file"),
+            number.alias("file_row"),
+            pl.when(unread).then(pl.lit("usage_units: not an integer 'x'")).alias("unparsed"),
+        )
+        .with_columns(record_id=pl.when(fault()).then(pl.lit("no id ") + pl.col("record_id")).otherwise("record_id"))
+    )
     frame.write_parquet(path)
 
 
@@ -95,8 +130,15 @@ def ours(engine: str, task: str, path: Path) -> tuple[dict[str, int], list[Any]]
         # The rule has no switch in the product: a delivery is always judged by every rule.
         stage.repeated_keys = lambda *_: None
     with engines.engine(engine) as opened:
-        found = stage.scan(opened, opened.scan([path]), contract=contract, period=period, partner=PARTNER,
-                           aliases=aliases, leaves=leaves)
+        found = stage.scan(
+            opened,
+            opened.scan([path]),
+            contract=contract,
+            period=period,
+            partner=PARTNER,
+            aliases=aliases,
+            leaves=leaves,
+        )
         if task == "quarantine" and found.quarantine is not None:
             opened.sink(found.quarantine, path.with_name(f"quarantine-{engine}.parquet"))
     counts = {rule: number for rule, number in found.counts.select("rule", "unexpected").iter_rows() if number}
@@ -128,11 +170,13 @@ def bare_duckdb(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     if task == "keys":
         connection.execute(
             f"CREATE TEMP TABLE again AS SELECT record_id FROM {source} WHERE record_id IS NOT NULL GROUP BY 1 "
-            "HAVING count(*) > 1")
+            "HAVING count(*) > 1"
+        )
         others = ", ".join(f"{name} := {name}" for name in names)
         connection.execute(
             f"CREATE TEMP TABLE doubled AS SELECT record_id, min(file_row) AS first, count(DISTINCT "
-            f"struct_pack({others})) = 1 AS alike FROM {source} SEMI JOIN again USING (record_id) GROUP BY 1")
+            f"struct_pack({others})) = 1 AS alike FROM {source} SEMI JOIN again USING (record_id) GROUP BY 1"
+        )
         source += " LEFT JOIN doubled d USING (record_id)"
     columns = ", ".join(f"coalesce({sql}, false) AS f{number}" for number, sql in enumerate(flags.values()))
     added = ", ".join(f"count_if(f{number}) AS f{number}" for number in range(len(flags)))
@@ -140,7 +184,8 @@ def bare_duckdb(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     connection.execute(
         f"CREATE TEMP TABLE g AS SELECT city, count(*) AS n, {added}, count_if({broken}) AS bad, "
         f"sum(usage_units) FILTER (NOT ({broken})) AS value, count(usage_units) FILTER (NOT ({broken})) AS records "
-        f"FROM (SELECT city, usage_units, {columns} FROM {source}) GROUP BY city")
+        f"FROM (SELECT city, usage_units, {columns} FROM {source}) GROUP BY city"
+    )
     totals = ", ".join(f"sum(f{number})::BIGINT" for number in range(len(flags)))
     row = connection.sql(
         f"SELECT {totals}, coalesce(sum(n) FILTER (city IS NOT NULL AND scope IS NULL), 0)::BIGINT, "
@@ -151,7 +196,8 @@ def bare_duckdb(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     counts = dict(zip([*flags, "city.known", "city.in_scope", "any"], row, strict=True))
     sums = connection.sql(
         "SELECT place, sum(value)::BIGINT, sum(records)::BIGINT FROM g JOIN aliases ON city = alias WHERE scope = 'in' "
-        "GROUP BY place HAVING sum(records) > 0 ORDER BY place").fetchall()
+        "GROUP BY place HAVING sum(records) > 0 ORDER BY place"
+    ).fetchall()
     return {rule: number for rule, number in counts.items() if number}, sums
 
 
@@ -175,7 +221,9 @@ def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
         keyed = rows.filter(col("record_id").is_not_null())
         again = keyed.group_by("record_id").len().filter(col("len") > 1).select("record_id").collect()
         doubled = (
-            keyed.join(again.lazy(), on="record_id", how="semi").collect().group_by("record_id")
+            keyed.join(again.lazy(), on="record_id", how="semi")
+            .collect()
+            .group_by("record_id")
             .agg(first=col("file_row").min(), alike=pl.struct(names).n_unique() == 1)
         )
         rows = rows.join(doubled.lazy(), on="record_id", how="left")
@@ -183,17 +231,30 @@ def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     bools = [flag.fill_null(False).alias(f"f{number}") for number, flag in enumerate(flags.values())]
     broken = pl.any_horizontal([f"f{number}" for number in range(len(flags))])
     g = (
-        rows.select("city", "usage_units", *bools).with_columns(bad=broken)
-        .group_by("city").agg(
-            pl.len().cast(pl.Int64).alias("n"), col("^f\\d+$").sum().cast(pl.Int64), col("bad").sum().cast(pl.Int64),
-            value=col("usage_units").filter(~col("bad")).sum(), records=col("usage_units").filter(~col("bad")).count(),
-        ).collect(engine="streaming").join(aliases, left_on="city", right_on="alias", how="left")
+        rows.select("city", "usage_units", *bools)
+        .with_columns(bad=broken)
+        .group_by("city")
+        .agg(
+            pl.len().cast(pl.Int64).alias("n"),
+            col("^f\\d+$").sum().cast(pl.Int64),
+            col("bad").sum().cast(pl.Int64),
+            value=col("usage_units").filter(~col("bad")).sum(),
+            records=col("usage_units").filter(~col("bad")).count(),
+        )
+        .collect(engine="streaming")
+        .join(aliases, left_on="city", right_on="alias", how="left")
     )
     counts = {rule: int(g[f"f{number}"].sum()) for number, rule in enumerate(flags)}
     if counts.pop("unread"):
-        reasons = pl.scan_parquet(path).filter(col("unparsed").is_not_null()).select(
-            [col("unparsed").str.contains(f"(?:^|; ){name}: ").sum().alias(f"{name}.type") for name in names]
-            + [col("unparsed").str.starts_with("row:").sum().alias("row.shape")]).collect()
+        reasons = (
+            pl.scan_parquet(path)
+            .filter(col("unparsed").is_not_null())
+            .select(
+                [col("unparsed").str.contains(f"(?:^|; ){name}: ").sum().alias(f"{name}.type") for name in names]
+                + [col("unparsed").str.starts_with("row:").sum().alias("row.shape")]
+            )
+            .collect()
+        )
         counts |= reasons.row(0, named=True)
     known, outside = col("scope").is_not_null(), (col("scope") == "out").fill_null(False)
     counts["city.known"] = int(g.filter(~known & col("city").is_not_null())["n"].sum())
@@ -201,8 +262,12 @@ def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     rejected = pl.when((known & ~outside) | col("city").is_null()).then("bad").otherwise("n")
     counts["any"] = int(g.select(rejected.sum()).item())
     sums = (
-        g.filter(known & ~outside).group_by("place").agg(col("value").sum(), col("records").sum().cast(pl.Int64))
-        .filter(col("records") > 0).sort("place").rows()
+        g.filter(known & ~outside)
+        .group_by("place")
+        .agg(col("value").sum(), col("records").sum().cast(pl.Int64))
+        .filter(col("records") > 0)
+        .sort("place")
+        .rows()
     )
     return {rule: number for rule, number in counts.items() if number}, sums
 
@@ -210,8 +275,13 @@ def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
 def measure(way: str, path: Path) -> dict[str, Any]:
     """One process: what it used, and what it found as a hash."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run([sys.executable, __file__, "--one", way, "--data", str(path)], check=True, text=True,
-                          capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", way, "--data", str(path)],
+        check=True,
+        text=True,
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"cpu_s": cpu, "wall_s": wall, **json.loads(done.stdout.splitlines()[-1])}
@@ -219,20 +289,32 @@ def measure(way: str, path: Path) -> dict[str, Any]:
 
 def one(way: str, path: Path) -> None:
     how, task = WAYS[way]
-    found = {"bare_duckdb": bare_duckdb, "bare_polars": bare_polars}[how](task, path) if how.startswith("bare") else (
-        ours(how, task, path))
+    found = (
+        {"bare_duckdb": bare_duckdb, "bare_polars": bare_polars}[how](task, path)
+        if how.startswith("bare")
+        else (ours(how, task, path))
+    )
     text = json.dumps([sorted(found[0].items()), [list(row) for row in found[1]]])
     # ru_maxrss of a child begins at its parent's size; the kernel's own high-water mark begins at exec.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    print(json.dumps({"peak_mb": int(status["VmHWM"].split()[0]) / 1024, "any": found[0].get("any", 0),
-                      "hash": hashlib.sha256(text.encode()).hexdigest()}))
+    print(
+        json.dumps(
+            {
+                "peak_mb": int(status["VmHWM"].split()[0]) / 1024,
+                "any": found[0].get("any", 0),
+                "hash": hashlib.sha256(text.encode()).hexdigest(),
+            }
+        )
+    )
 
 
 def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Medians, and the ratio of the median CPU to the cheaper floor's of the same task, and to the same engine's."""
     figures = ("cpu_s", "wall_s", "peak_mb")
-    table = {way: {key: round(statistics.median(run[key] for run in found), 2) for key in figures}
-             for way, found in runs.items()}
+    table = {
+        way: {key: round(statistics.median(run[key] for run in found), 2) for key in figures}
+        for way, found in runs.items()
+    }
     for way, line in table.items():
         same = [other for other in table if WAYS[other][1] == WAYS[way][1]]
         floors = [table[other]["cpu_s"] for other in same if other.startswith("bare")]
@@ -273,13 +355,19 @@ def main() -> None:
             raise SystemExit(f"{task}: the figures differ between ways")
     table = summary(runs)
     for way, line in table.items():
-        ratio = "".join(f"  {label} {line[key]:.2f}" for label, key in (
-            ("of the cheaper floor", "cpu_ratio"), ("of the engine's own", "cpu_ratio_own")) if key in line)
-        print(f"{way:28} cpu {line['cpu_s']:6.2f} s  wall {line['wall_s']:6.2f} s  "
-              f"peak {line['peak_mb']:6.0f} MB{ratio}")
+        ratio = "".join(
+            f"  {label} {line[key]:.2f}"
+            for label, key in (("of the cheaper floor", "cpu_ratio"), ("of the engine's own", "cpu_ratio_own"))
+            if key in line
+        )
+        print(
+            f"{way:28} cpu {line['cpu_s']:6.2f} s  wall {line['wall_s']:6.2f} s  peak {line['peak_mb']:6.0f} MB{ratio}"
+        )
     if given.out:
-        given.out.write_text(json.dumps({"rows": given.rows, "rounds": given.rounds, "median": table, "runs": runs},
-                                        indent=1) + "\n", encoding="utf-8")
+        given.out.write_text(
+            json.dumps({"rows": given.rows, "rounds": given.rounds, "median": table, "runs": runs}, indent=1) + "\n",
+            encoding="utf-8",
+        )
 
 
 if __name__ == "__main__":

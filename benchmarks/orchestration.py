@@ -1,4 +1,4 @@
-"""What the engine costs: one month through Dagster against the same steps called directly; the import of the definitions.
+"""What the engine costs: one month through Dagster against the same steps called directly, and importing definitions.
 
     python benchmarks/orchestration.py --rounds 5 --out orchestration.json
 
@@ -76,13 +76,13 @@ def measured(command: list[str]) -> tuple[float, float]:
 def rounds(prepared: Path, month: str, folder: Path, count: int) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {way: [] for way in ("direct", "dagster", *IMPORTS)}
     for number in range(count):
-        for way in found:
+        for way, seconds in found.items():
             if way in IMPORTS:
-                found[way].append(measured(["-c", IMPORTS[way]]))
+                seconds.append(measured(["-c", IMPORTS[way]]))
                 continue
             copy = folder / f"{way}-{number}"
             shutil.copytree(prepared, copy)
-            found[way].append(measured([__file__, "--run", way, "--warehouse", str(copy), "--month", month]))
+            seconds.append(measured([__file__, "--run", way, "--warehouse", str(copy), "--month", month]))
             shutil.rmtree(copy)
     return found
 
@@ -125,7 +125,7 @@ def main() -> None:
         month = prepare(folder / "warehouse", given.rows)
         found = rounds(folder / "warehouse", month, folder, given.rounds)
     result = summary(found) | {"rounds": given.rounds, "rows": given.rows, "month": month, "index": INDEX,
-                               "measured": {way: pairs for way, pairs in found.items()}}
+                               "measured": found}
     show(result)
     if given.out:
         given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -53,8 +53,9 @@ class Geography:
 
     def places_at(self, period: Period) -> pl.DataFrame:
         """Places valid in `period`: [code, type], sorted by code."""
-        return self._once("places", period, lambda when: (
-            self.places.filter(_valid(when)).select("code", "type").sort("code")))
+        return self._once(
+            "places", period, lambda when: self.places.filter(_valid(when)).select("code", "type").sort("code")
+        )
 
     def aliases_at(self, period: Period) -> pl.DataFrame:
         """Names usable in `period`: [alias, place, scope], each alias once, sorted.
@@ -68,7 +69,8 @@ class Geography:
         usable = (
             self.aliases.filter(_valid(period) & (pl.col("ambiguous") == "0"))
             .join(self.places_at(period), left_on="place", right_on="code", how="semi")
-            .group_by("alias").agg(pl.col("place").unique())
+            .group_by("alias")
+            .agg(pl.col("place").unique())
             .filter(pl.col("place").list.len() == 1)
             .select("alias", pl.col("place").list.first(), scope=pl.lit("in"))
         )
@@ -80,7 +82,8 @@ class Geography:
         return (
             self.membership.filter(_valid(period) & (pl.col("primary") == "1"))
             .join(self.places_at(period), left_on="place", right_on="code", how="semi")
-            .select("group_type", "group", "place").sort("group_type", "group", "place")
+            .select("group_type", "group", "place")
+            .sort("group_type", "group", "place")
         )
 
     def period_hash(self, period: Period) -> str:
@@ -117,14 +120,22 @@ def read_geography(folder: Path) -> Geography:
     for name, columns in _FILES.items():
         path = folder / "geography" / f"{name}.csv"
         if not path.is_file():
-            raise Finding("missing file", where=f"{where}/{name}.csv", expected=", ".join(columns),
-                          todo="write the file, with its header alone when there is nothing to say")
+            raise Finding(
+                "missing file",
+                where=f"{where}/{name}.csv",
+                expected=", ".join(columns),
+                todo="write the file, with its header alone when there is nothing to say",
+            )
         digest.update(path.read_bytes())
         frame = pl.read_csv(path, infer_schema=False)
         if tuple(frame.columns) != columns:
             unknown = [column for column in frame.columns if column not in columns]
-            raise Finding(f"unknown or missing column {', '.join(unknown)}".rstrip(), where=f"{where}/{name}.csv",
-                          found=", ".join(frame.columns), expected=", ".join(columns))
+            raise Finding(
+                f"unknown or missing column {', '.join(unknown)}".rstrip(),
+                where=f"{where}/{name}.csv",
+                found=", ".join(frame.columns),
+                expected=", ".join(columns),
+            )
         dates = [column for column in ("valid_from", "valid_to") if column in columns]
         frames[name] = frame.with_columns(
             [pl.col(column).str.to_date("%Y-%m-%d") for column in dates]
@@ -149,8 +160,11 @@ def _check(geography: Geography, where: str) -> None:
     if lost_groups:
         raise Finding("a group that is not in groups.csv", where=f"{where}/membership.csv", found=lost_groups[:10])
     doubled = (
-        geography.membership.filter(pl.col("primary") == "1").group_by("place", "group_type").len()
-        .filter(pl.col("len") > 1).sort("place", "group_type")
+        geography.membership.filter(pl.col("primary") == "1")
+        .group_by("place", "group_type")
+        .len()
+        .filter(pl.col("len") > 1)
+        .sort("place", "group_type")
     )
     # Two memberships of one kind may follow each other in time; overlapping ones would count a place twice.
     for place, group_type, _ in doubled.iter_rows():
@@ -159,5 +173,9 @@ def _check(geography: Geography, where: str) -> None:
         ).sort("valid_from", nulls_last=False)
         ends, starts = spans["valid_to"].to_list()[:-1], spans["valid_from"].to_list()[1:]
         if any(end is None or start is None or end > start for end, start in zip(ends, starts, strict=True)):
-            raise Finding("a place has two primary groups of one kind at once", where=f"{where}/membership.csv",
-                          found=f"{place} in {group_type}", expected="primary 1 once, 0 for the others")
+            raise Finding(
+                "a place has two primary groups of one kind at once",
+                where=f"{where}/membership.csv",
+                found=f"{place} in {group_type}",
+                expected="primary 1 once, 0 for the others",
+            )

@@ -20,6 +20,8 @@ _FORMS = {
     "half": re.compile(r"^(\d{4})-?H([12])$"),
     "year": re.compile(r"^(\d{4})$"),
 }
+# The years statistics are kept for; outside them a year is a slip of the pen, and date arithmetic ends.
+_YEARS = range(1900, 2200)
 _EXAMPLES = {"month": "2019-01", "quarter": "2019Q1", "half": "2019H1", "year": "2019"}
 
 
@@ -100,13 +102,18 @@ def parse(text: str, cadence: str, *, where: str = "") -> Period:
     if match:
         number = int(match.group(2)) if match.lastindex == 2 else 1
         month = (number - 1) * MONTHS_IN[cadence] + 1
-        if 1 <= month <= 12:
+        if 1 <= month <= 12 and int(match.group(1)) in _YEARS:
             return Period(date(int(match.group(1)), month, 1), cadence)
     opening = _FORMS["month"].match(text)
-    if opening and 1 <= int(opening.group(2)) <= 12 and (int(opening.group(2)) - 1) % MONTHS_IN[cadence] == 0:
-        return Period(date(int(opening.group(1)), int(opening.group(2)), 1), cadence)
+    if opening and int(opening.group(1)) in _YEARS:
+        month = int(opening.group(2))
+        if 1 <= month <= 12 and (month - 1) % MONTHS_IN[cadence] == 0:
+            return Period(date(int(opening.group(1)), month, 1), cadence)
     raise Finding(
-        f"not a {cadence}", where=where, found=repr(text), expected=f"a {cadence} such as {_EXAMPLES[cadence]}",
+        f"not a {cadence}",
+        where=where,
+        found=repr(text),
+        expected=f"a {cadence} such as {_EXAMPLES[cadence]}",
         todo="write the period in that form",
     )
 
@@ -118,8 +125,12 @@ def span(first: Period, last: Period) -> list[Period]:
 
 def _walk(first: Period, last: Period) -> Iterator[Period]:
     if last.start < first.start:
-        raise Finding("a range that ends before it begins", found=f"{first} to {last}", expected="first <= last",
-                      todo="swap the two")
+        raise Finding(
+            "a range that ends before it begins",
+            found=f"{first} to {last}",
+            expected="first <= last",
+            todo="swap the two",
+        )
     current = first
     while current.start <= last.start:
         yield current

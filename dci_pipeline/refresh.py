@@ -1,4 +1,4 @@
-"""A refresh: which periods are ready, what is out of date, and every step in order (periods, then years, then the rest).
+"""A refresh: which periods are ready, what is out of date, and every step in order: periods, years, the rest.
 
 A period held back by a check or a missing input stops only itself; it is named in the report with its reason.
 """
@@ -36,15 +36,26 @@ def delivered_periods(work: Work, wanted: Sequence[Period] | None = None) -> tup
 
     framework, layout = work.framework, work.warehouse.layout
     used = sorted({str(leaf.feed) for leaf in framework.leaves})
-    periods = wanted if wanted is not None else sorted(
-        {period for feed in used for period in deliveries.periods_delivered(layout, feed, framework.cadence)})
+    periods = (
+        wanted
+        if wanted is not None
+        else sorted(
+            {period for feed in used for period in deliveries.periods_delivered(layout, feed, framework.cadence)}
+        )
+    )
     ready: list[Period] = []
     waiting: dict[Period, str] = {}
     for period in periods:
         late = [
-            f"{feed} from {', '.join(missing)}" for feed in used
-            if (missing := [partner for partner in framework.feeds[feed].partners
-                            if partner not in deliveries.current(layout, feed, period)])
+            f"{feed} from {', '.join(missing)}"
+            for feed in used
+            if (
+                missing := [
+                    partner
+                    for partner in framework.feeds[feed].partners
+                    if partner not in deliveries.current(layout, feed, period)
+                ]
+            )
         ]
         if late:
             waiting[period] = "waits for " + "; ".join(late)
@@ -93,7 +104,7 @@ def scope(step: Step, periods: Sequence[Period]) -> list[Period | None]:
 
 
 def years(periods: Iterable[Period]) -> list[Period]:
-    """The years that change with `periods`: their own and the next, whose growth they are the base of, when it exists."""
+    """The years that change with `periods`: their own, and the next when it exists: they are the base of its growth."""
     found = {period.year() for period in periods}
     last = max(found, default=None)
     following = {year.shift(1) for year in found}

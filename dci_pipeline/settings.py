@@ -38,13 +38,22 @@ def read_settings() -> Settings:
     """
     engine = os.environ.get("DCI_ENGINE", "polars")
     if engine not in ENGINES:
-        raise Finding("unknown engine", where="DCI_ENGINE", found=engine, expected=" or ".join(ENGINES),
-                      todo="set DCI_ENGINE to one of these, or unset it for polars")
+        raise Finding(
+            "unknown engine",
+            where="DCI_ENGINE",
+            found=engine,
+            expected=" or ".join(ENGINES),
+            todo="set DCI_ENGINE to one of these, or unset it for polars",
+        )
     contracts = Path(os.environ.get("DCI_CONTRACTS") or _beside_package("data_contracts")).resolve()
     if not contracts.is_dir():
-        raise Finding("no such folder", where="DCI_CONTRACTS", found=str(contracts),
-                      expected="the folder that holds one sub-folder per index",
-                      todo="run from the project's root, or set DCI_CONTRACTS")
+        raise Finding(
+            "no such folder",
+            where="DCI_CONTRACTS",
+            found=str(contracts),
+            expected="the folder that holds one sub-folder per index",
+            todo="run from the project's root, or set DCI_CONTRACTS",
+        )
     warehouse = Path(os.environ.get("DCI_WAREHOUSE") or _beside_package("warehouse")).resolve()
     return Settings(warehouse=warehouse, contracts=contracts, engine=engine)
 

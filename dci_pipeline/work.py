@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dci_pipeline.framework import Framework, read_framework
+from dci_pipeline.framework import Framework
+from dci_pipeline.framework_files import read_framework
 from dci_pipeline.periods import Period
 from dci_pipeline.settings import Settings
 
@@ -104,7 +105,8 @@ class Work:
 
         members = {entity.type for entity in self.framework.place_types if entity.member}
         return self.geography.places.select(
-            place="code", type="type", member=pl.col("type").is_in(sorted(members))).sort("place")
+            place="code", type="type", member=pl.col("type").is_in(sorted(members))
+        ).sort("place")
 
     @property
     def ranked(self) -> list[str]:

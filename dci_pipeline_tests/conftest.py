@@ -1,4 +1,4 @@
-"""Shared worlds: an index over open data where it is present, and one over simulated deliveries that every machine can make.
+"""Shared worlds: an index over open data where it is present, and one over simulated deliveries.
 
 A world is a warehouse with deliveries landed and every table computed, made once per test process.
 """
@@ -24,7 +24,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 CONTRACTS = PROJECT / "data_contracts"
 
 hypothesis_settings.register_profile(
-    "pipeline", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=[HealthCheck.too_slow])
+    "pipeline", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("pipeline")
 
 
@@ -36,15 +37,18 @@ class World:
     periods: list[Period]
     report: refresh.Report
 
-    def read(self, stage: str, table: str, periods: list[Period] | None = None):  # noqa: ANN201
+    def read(self, stage: str, table: str, periods: list[Period] | None = None):
         return self.work.warehouse.read(stage, table, periods)
 
 
 def pulse_data() -> Path | None:
     """The folder of the open data: DCI_PULSE_DATA, else a realdata/phonepe_pulse folder in or beside the project."""
     given = os.environ.get("DCI_PULSE_DATA")
-    candidates = [Path(given)] if given else [PROJECT / "realdata/phonepe_pulse",
-                                              *sorted(PROJECT.parent.glob("*/realdata/phonepe_pulse"))]
+    candidates = (
+        [Path(given)]
+        if given
+        else [PROJECT / "realdata/phonepe_pulse", *sorted(PROJECT.parent.glob("*/realdata/phonepe_pulse"))]
+    )
     return next((path for path in candidates if (path / "agg_transactions.parquet").is_file()), None)
 
 
@@ -55,8 +59,14 @@ def land_pulse(work: Work, source: Path) -> None:
     from dci_pipeline.warehouse import deliveries
 
     for feed, name in PULSE_FILES.items():
-        deliveries.land(work.warehouse.layout, [source / name], contract=work.framework.feeds[feed], cadence="quarter",
-                        partner="phonepe", period=None)
+        deliveries.land(
+            work.warehouse.layout,
+            [source / name],
+            contract=work.framework.feeds[feed],
+            cadence="quarter",
+            partner="phonepe",
+            period=None,
+        )
 
 
 @pytest.fixture(scope="session")
@@ -84,8 +94,9 @@ def small_contracts(folder: Path, *, reference: tuple[str, str]) -> Path:
     text = path.read_text(encoding="utf-8")
     before = text
     for key, value in zip(("reference_start", "reference_end"), reference, strict=True):
-        text = "\n".join(f'    {key}: "{value}"' if line.strip().startswith(f"{key}:") else line
-                         for line in text.split("\n"))
+        text = "\n".join(
+            f'    {key}: "{value}"' if line.strip().startswith(f"{key}:") else line for line in text.split("\n")
+        )
     assert text != before
     path.write_text(text, encoding="utf-8")
     return copy
@@ -108,7 +119,7 @@ def simulate(work: Work, folder: Path, periods: list[Period], *, seed: int = 7, 
     """Partner files for every feed, partner and period, written under `folder`."""
     import polars as pl
 
-    from dci_pipeline.contracts import read_yaml
+    from dci_pipeline.data_files import read_yaml
     from dci_pipeline.feeds import encoding, simulation
 
     profile = simulation.read_profile(read_yaml(work.framework.folder / "simulation.yaml"), "simulation.yaml")
@@ -116,10 +127,18 @@ def simulate(work: Work, folder: Path, periods: list[Period], *, seed: int = 7, 
         for partner in contract.partners:
             for period in periods:
                 frame = simulation.simulate(
-                    contract, cadence=work.framework.cadence, period=period, partner=partner,
+                    contract,
+                    cadence=work.framework.cadence,
+                    period=period,
+                    partner=partner,
                     places=work.geography.places.filter(
-                        pl.col("code").is_in(work.geography.places_at(period)["code"].implode())), aliases=work.geography.aliases_at(period), profile=profile, seed=seed,
-                    rows=rows)
+                        pl.col("code").is_in(work.geography.places_at(period)["code"].implode())
+                    ),
+                    aliases=work.geography.aliases_at(period),
+                    profile=profile,
+                    seed=seed,
+                    rows=rows,
+                )
                 path = folder / f"{feed}_{partner}_{period.key}.csv"
                 path.write_bytes(encoding.encode(frame, contract, form="csv"))
                 yield Simulated(feed, partner, period, path)
@@ -129,8 +148,14 @@ def land(work: Work, files: list[Simulated]) -> None:
     from dci_pipeline.warehouse import deliveries
 
     for item in files:
-        deliveries.land(work.warehouse.layout, [item.path], contract=work.framework.feeds[item.feed],
-                        cadence=work.framework.cadence, partner=item.partner, period=item.period)
+        deliveries.land(
+            work.warehouse.layout,
+            [item.path],
+            contract=work.framework.feeds[item.feed],
+            cadence=work.framework.cadence,
+            partner=item.partner,
+            period=item.period,
+        )
 
 
 @pytest.fixture(scope="session")
@@ -147,8 +172,13 @@ def build_world(simulated: tuple[Path, list[Simulated]]) -> Callable[..., World]
     """Makes a world in a folder from the simulated files, on an engine, with files in any order and split."""
     contracts, files = simulated
 
-    def build(folder: Path, *, engine: str = "polars", months: list[Period] = MONTHS,
-              change: Callable[[list[Simulated]], list[Simulated]] = list) -> World:
+    def build(
+        folder: Path,
+        *,
+        engine: str = "polars",
+        months: list[Period] = MONTHS,
+        change: Callable[[list[Simulated]], list[Simulated]] = list,
+    ) -> World:
         work = Work(Settings(folder, contracts, engine), "dci")
         land(work, change([item for item in files if item.period in months]))
         return World(work, months, refresh.run_direct(work, months))

@@ -14,10 +14,40 @@ import yaml
 PACKAGE = Path(__file__).resolve().parent.parent / "dci_pipeline"
 CONTRACTS = PACKAGE.parent / "data_contracts"
 STAGES = ("feeds", "validation", "indicators", "normalise", "weight", "index", "marts", "report")
-DISK = {"open", "read_bytes", "read_text", "write_bytes", "write_text", "mkdir", "unlink", "rename", "replace", "rmdir",
-        "touch", "symlink_to", "iterdir", "glob", "rglob", "stat", "exists", "is_file", "is_dir"}
-DISK_CALLS = {"write_parquet", "sink_parquet", "write_csv", "scan_parquet", "scan_csv", "write_ipc", "sink_csv", "rmtree",
-              "copyfile", "copytree", "connect"}
+DISK = {
+    "open",
+    "read_bytes",
+    "read_text",
+    "write_bytes",
+    "write_text",
+    "mkdir",
+    "unlink",
+    "rename",
+    "replace",
+    "rmdir",
+    "touch",
+    "symlink_to",
+    "iterdir",
+    "glob",
+    "rglob",
+    "stat",
+    "exists",
+    "is_file",
+    "is_dir",
+}
+DISK_CALLS = {
+    "write_parquet",
+    "sink_parquet",
+    "write_csv",
+    "scan_parquet",
+    "scan_csv",
+    "write_ipc",
+    "sink_csv",
+    "rmtree",
+    "copyfile",
+    "copytree",
+    "connect",
+}
 
 
 def sources(package: Path, *folders: str) -> Iterator[tuple[str, ast.Module]]:
@@ -54,28 +84,47 @@ def roots(tree: ast.Module, *, top_level: bool = False) -> set[str]:
 def dagster_outside(package: Path) -> list[str]:
     """Rule 1: only defs/, definitions.py and cli/ import dagster, and the cli inside the command that needs it."""
     return [
-        name for name, tree in sources(package)
-        if any(root == "dagster" or root.startswith("dagster_") for root in roots(
-            tree, top_level=name.startswith("cli/")))
+        name
+        for name, tree in sources(package)
+        if any(
+            root == "dagster" or root.startswith("dagster_") for root in roots(tree, top_level=name.startswith("cli/"))
+        )
         and not (name.startswith("defs/") or name == "definitions.py")
     ]
 
 
 def engine_in_defs(package: Path) -> list[str]:
     """Rule 1: no file in defs/ imports polars or duckdb."""
-    return [name for name, tree in sources(package, "defs", "definitions.py")
-            if roots(tree) & {"polars", "duckdb", "pandas", "narwhals", "pyarrow"}]
+    return [
+        name
+        for name, tree in sources(package, "defs", "definitions.py")
+        if roots(tree) & {"polars", "duckdb", "pandas", "narwhals", "pyarrow"}
+    ]
 
 
 def stage_to_the_right(package: Path) -> list[str]:
     """Rule 2: a stage imports only stages to its left, and never steps, work, warehouse, settings, defs or cli."""
     wrong: list[str] = []
     for position, stage in enumerate(STAGES):
-        forbidden = {*STAGES[position + 1:], "steps", "work", "warehouse", "settings", "defs", "cli", "path", "refresh",
-                     "definitions", "engines"}
+        forbidden = {
+            *STAGES[position + 1 :],
+            "steps",
+            "work",
+            "warehouse",
+            "settings",
+            "defs",
+            "cli",
+            "path",
+            "refresh",
+            "definitions",
+            "engines",
+        }
         for name, tree in sources(package, stage):
-            wrong += [f"{name} imports {module}" for module in imports(tree)
-                      if module.startswith("dci_pipeline.") and module.split(".")[1] in forbidden]
+            wrong += [
+                f"{name} imports {module}"
+                for module in imports(tree)
+                if module.startswith("dci_pipeline.") and module.split(".")[1] in forbidden
+            ]
     return wrong
 
 
@@ -84,10 +133,11 @@ def context_or_path_in_stage(package: Path) -> list[str]:
     return [
         f"{name}:{node.lineno} {node.name}({argument.arg})"
         for name, tree in sources(package, *STAGES)
-        for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
         for argument in [*node.args.args, *node.args.kwonlyargs]
-        if argument.annotation is not None and re.search(r"\bPath\b|\bSettings\b|ExecutionContext",
-                                                         ast.unparse(argument.annotation))
+        if argument.annotation is not None
+        and re.search(r"\bPath\b|\bSettings\b|ExecutionContext", ast.unparse(argument.annotation))
     ]
 
 
@@ -113,10 +163,24 @@ def warehouse_disk_elsewhere(package: Path) -> list[str]:
         if name.startswith(allowed):
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {
-                "write_bytes", "write_text", "write_parquet", "sink_parquet", "unlink", "rmtree", "mkdir",
-                "symlink_to", "rmdir", "touch",
-            } and not _only_home(name, node):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr
+                in {
+                    "write_bytes",
+                    "write_text",
+                    "write_parquet",
+                    "sink_parquet",
+                    "unlink",
+                    "rmtree",
+                    "mkdir",
+                    "symlink_to",
+                    "rmdir",
+                    "touch",
+                }
+                and not _only_home(name, node)
+            ):
                 wrong.append(f"{name}:{node.lineno} {node.func.attr}")
     return wrong
 
@@ -130,7 +194,8 @@ def _only_home(name: str, node: ast.Call) -> bool:
 def expectations_elsewhere(package: Path) -> list[str]:
     """Rule 4: only validation/expectations.py imports great_expectations, inside the function that needs it."""
     return [
-        name for name, tree in sources(package)
+        name
+        for name, tree in sources(package)
         if "great_expectations" in roots(tree, top_level=name == "validation/expectations.py")
     ]
 
@@ -142,14 +207,19 @@ def names_in_code(package: Path) -> list[str]:
     for name, tree in sources(package):
         documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
-            if (isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented
-                    and node.value in known and not name.startswith("cli/")):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and id(node) not in documented
+                and node.value in known
+                and not name.startswith("cli/")
+            ):
                 wrong.append(f"{name}:{node.lineno} {node.value!r}")
     return wrong
 
 
 def data_names() -> set[str]:
-    """Ids of indexes, feeds, nodes, partners, waves and place types that are data. Plain words of the method are not."""
+    """Ids of indexes, feeds, nodes, partners, waves and place types that are data; plain words are not."""
     names: set[str] = set()
     for index in CONTRACTS.glob("*/index.yaml"):
         raw = yaml.safe_load(index.read_text(encoding="utf-8"))
@@ -165,16 +235,27 @@ def data_names() -> set[str]:
 def silent_fallback(package: Path) -> list[str]:
     """Rule 6: nothing is swallowed: no bare except, no `except Exception: pass`."""
     return [
-        f"{name}:{node.lineno}" for name, tree in sources(package) for node in ast.walk(tree)
-        if isinstance(node, ast.ExceptHandler) and (node.type is None or (
-            isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}
-            and all(isinstance(line, ast.Pass | ast.Continue) for line in node.body)))
+        f"{name}:{node.lineno}"
+        for name, tree in sources(package)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (
+            node.type is None
+            or (
+                isinstance(node.type, ast.Name)
+                and node.type.id in {"Exception", "BaseException"}
+                and all(isinstance(line, ast.Pass | ast.Continue) for line in node.body)
+            )
+        )
     ]
 
 
 def drawers(package: Path) -> list[str]:
-    return [name for name, _ in sources(package)
-            if re.search(r"(^|/)(utils?|helpers?|common|managers?|base|misc)(\.py|/)", name)]
+    return [
+        name
+        for name, _ in sources(package)
+        if re.search(r"(^|/)(utils?|helpers?|common|managers?|base|misc)(\.py|/)", name)
+    ]
 
 
 def undocumented(package: Path) -> list[str]:
@@ -185,17 +266,33 @@ RULES: dict[str, tuple[Callable[[Path], list[str]], str, str]] = {
     "dagster stays in defs": (dagster_outside, "index/breach.py", '"""x"""\nimport dagster\n'),
     "cli imports dagster inside commands": (dagster_outside, "cli/breach.py", '"""x"""\nfrom dagster import asset\n'),
     "defs import no engine": (engine_in_defs, "defs/breach.py", '"""x"""\ndef f():\n    import polars\n'),
-    "stages import to the left": (stage_to_the_right, "normalise/breach.py",
-                                  '"""x"""\nfrom dci_pipeline.index import compute\n'),
-    "stages know no warehouse": (stage_to_the_right, "marts/breach.py",
-                                 '"""x"""\nfrom dci_pipeline.warehouse.store import Warehouse\n'),
+    "stages import to the left": (
+        stage_to_the_right,
+        "normalise/breach.py",
+        '"""x"""\nfrom dci_pipeline.index import compute\n',
+    ),
+    "stages know no warehouse": (
+        stage_to_the_right,
+        "marts/breach.py",
+        '"""x"""\nfrom dci_pipeline.warehouse.store import Warehouse\n',
+    ),
     "stages take no path": (context_or_path_in_stage, "feeds/breach.py", '"""x"""\ndef f(p: "Path") -> None: ...\n'),
     "stages touch no disk": (disk_in_stage, "weight/breach.py", '"""x"""\ndef f():\n    return open("x")\n'),
-    "only the warehouse writes": (warehouse_disk_elsewhere, "breach.py", '"""x"""\ndef f(p):\n    p.write_bytes(b"")\n'),
-    "great_expectations in one function": (expectations_elsewhere, "validation/breach.py",
-                                           '"""x"""\ndef f():\n    import great_expectations\n'),
-    "great_expectations not on import": (expectations_elsewhere, "validation/expectations.py",
-                                         '"""x"""\nimport great_expectations\n'),
+    "only the warehouse writes": (
+        warehouse_disk_elsewhere,
+        "breach.py",
+        '"""x"""\ndef f(p):\n    p.write_bytes(b"")\n',
+    ),
+    "great_expectations in one function": (
+        expectations_elsewhere,
+        "validation/breach.py",
+        '"""x"""\ndef f():\n    import great_expectations\n',
+    ),
+    "great_expectations not on import": (
+        expectations_elsewhere,
+        "validation/expectations.py",
+        '"""x"""\nimport great_expectations\n',
+    ),
     "structure is data": (names_in_code, "marts/breach.py", '"""x"""\nNODE = "mobile_traffic"\n'),
     "nothing is swallowed": (silent_fallback, "breach.py", '"""x"""\ntry:\n    f()\nexcept Exception:\n    pass\n'),
     "no drawers": (drawers, "marts/utils.py", '"""x"""\n'),

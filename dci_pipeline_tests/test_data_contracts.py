@@ -1,4 +1,4 @@
-"""The index as data: every file loads, follows its standard, agrees with the others; and a wrong one says what is wrong."""
+"""The index as data: every file loads, follows its standard, agrees with the others; a wrong one says so."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import yaml
 from open_data_contract_standard.model import OpenDataContractStandard
 
 from dci_pipeline.findings import Finding
-from dci_pipeline.framework import read_framework
+from dci_pipeline.framework_files import read_framework
 from dci_pipeline.geography import read_geography
 from dci_pipeline.periods import parse
 
 ROOT = Path(__file__).resolve().parent.parent / "data_contracts"
 INDEXES = sorted(path.parent.name for path in ROOT.glob("*/index.yaml"))
-CONTRACTS = sorted(path.relative_to(ROOT).as_posix() for kind in ("feeds", "marts") for path in ROOT.glob(f"*/{kind}/*.yaml"))
+CONTRACTS = sorted(
+    path.relative_to(ROOT).as_posix() for kind in ("feeds", "marts") for path in ROOT.glob(f"*/{kind}/*.yaml")
+)
 
 
 @pytest.mark.parametrize("index", INDEXES)
@@ -28,7 +30,9 @@ def test_an_index_loads_and_names_only_what_exists(index: str) -> None:
     assert {entity.type for entity in framework.place_types} == set(geography.places["type"])
     assert {entity.type for entity in framework.group_types} == set(geography.groups["type"])
     for period in framework.links[0].reference:
-        placed = geography.members_at(period).join(geography.places_at(period), left_on="place", right_on="code", how="semi")
+        placed = geography.members_at(period).join(
+            geography.places_at(period), left_on="place", right_on="code", how="semi"
+        )
         assert placed.filter(pl.struct("group_type", "place").is_duplicated()).is_empty()
 
 
@@ -44,8 +48,10 @@ def test_the_product_s_geography() -> None:
 
 
 ALIASES = {
-    "a code": ("510100", "2019-06", "510100"), "a full name": ("成都市", "2019-06", "510100"),
-    "a short name": ("成都", "2019-06", "510100"), "an English name": ("Chengdu", "2019-06", "510100"),
+    "a code": ("510100", "2019-06", "510100"),
+    "a full name": ("成都市", "2019-06", "510100"),
+    "a short name": ("成都", "2019-06", "510100"),
+    "an English name": ("Chengdu", "2019-06", "510100"),
     "a name several cities share": ("Suzhou", "2019-06", None),
     "a merged city before the merger": ("371200", "2018-12", "370100"),
     "a merged city after it": ("371200", "2019-01", None),
@@ -80,8 +86,12 @@ def lost(given: object, kept: object, at: str = "") -> list[str]:
     if isinstance(given, dict):
         if not isinstance(kept, dict):
             return [at]
-        return [found for key, value in given.items() if value is not None
-                for found in (lost(value, kept[key], f"{at}.{key}") if key in kept else [f"{at}.{key}"])]
+        return [
+            found
+            for key, value in given.items()
+            if value is not None
+            for found in (lost(value, kept[key], f"{at}.{key}") if key in kept else [f"{at}.{key}"])
+        ]
     if isinstance(given, list):
         assert isinstance(kept, list)
         return [found for number, value in enumerate(given) for found in lost(value, kept[number], f"{at}[{number}]")]
@@ -107,18 +117,42 @@ MISTAKES = {
     "an unknown parent": ("index.yaml", "parent: digital_first", "parent: digital_frist", "unknown parent"),
     "an unknown feed": ("index.yaml", "feed: cloud_usage", "feed: cloud_usge", "unknown feed"),
     "an unknown measure": ("index.yaml", "measure: usage_units", "measure: usage_unts", "not a measure of the feed"),
-    "an unknown key in a contract": ("feeds/cloud_usage.yaml", "required: true", "requird: true",
-                                     r"dci/feeds/cloud_usage\.yaml.*requird"),
+    "an unknown key in a contract": (
+        "feeds/cloud_usage.yaml",
+        "required: true",
+        "requird: true",
+        r"dci/feeds/cloud_usage\.yaml.*requird",
+    ),
     "an unknown threshold": ("feeds/cloud_usage.yaml", "at_most:", "atmost:", "atmost"),
     "an unknown role": ("feeds/cloud_usage.yaml", "value: place}", "value: plaice}", "plaice"),
-    "no place column": ("feeds/cloud_usage.yaml", "value: place}", "value: dimension}", "exactly one column with role place"),
-    "a measure without a maximum": ("feeds/cloud_usage.yaml", "maximum:", "minimum:", "a measure is an integer with a maximum"),
+    "no place column": (
+        "feeds/cloud_usage.yaml",
+        "value: place}",
+        "value: dimension}",
+        "exactly one column with role place",
+    ),
+    "a measure without a maximum": (
+        "feeds/cloud_usage.yaml",
+        "maximum:",
+        "minimum:",
+        "a measure is an integer with a maximum",
+    ),
     "a score of six": ("weights/survey_2018.csv", ",5\n", ",6\n", r"survey_2018\.csv line \d+: not a score"),
     "an unknown key beside the scores": ("weights/survey_2018.yaml", "assumption:", "asumption:", "asumption"),
     "an unknown column of places": ("geography/places.csv", "code,type", "code,tpye", r"geography/places\.csv"),
-    "an alias of nowhere": ("geography/aliases.csv", ",510100,", ",510199,", r"aliases\.csv: a place that is not in places"),
+    "an alias of nowhere": (
+        "geography/aliases.csv",
+        ",510100,",
+        ",510199,",
+        r"aliases\.csv: a place that is not in places",
+    ),
     "not YAML": ("index.yaml", "index: dci", "index: [dci", "not valid YAML"),
-    "a published column of an unknown type": ("marts/node.yaml", "logicalType: boolean", "logicalType: bool", "unknown value"),
+    "a published column of an unknown type": (
+        "marts/node.yaml",
+        "logicalType: boolean",
+        "logicalType: bool",
+        "unknown value",
+    ),
 }
 
 

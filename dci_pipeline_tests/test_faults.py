@@ -1,4 +1,4 @@
-"""Every rule of every contract: the fault that breaks it is caught, counted exactly, and set aside with its row numbers."""
+"""Every rule of every contract: the fault that breaks it is caught, counted exactly, set aside with its row numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dci_pipeline.contracts import read_yaml
+from dci_pipeline.data_files import read_yaml
 from dci_pipeline.feeds import encoding, faults, simulation
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import parse
@@ -35,9 +35,17 @@ def clean(feed: str) -> pl.DataFrame:
     contract = work.framework.feeds[feed]
     profile = simulation.read_profile(read_yaml(CONTRACTS / "dci" / "simulation.yaml"), "simulation.yaml")
     places = work.geography.places.join(work.geography.places_at(PERIOD), on="code", how="semi")
-    return simulation.simulate(contract, cadence="month", period=PERIOD, partner=next(iter(contract.partners)),
-                               places=places, aliases=work.geography.aliases_at(PERIOD), profile=profile, seed=11,
-                               rows=4000)
+    return simulation.simulate(
+        contract,
+        cadence="month",
+        period=PERIOD,
+        partner=next(iter(contract.partners)),
+        places=places,
+        aliases=work.geography.aliases_at(PERIOD),
+        profile=profile,
+        seed=11,
+        rows=4000,
+    )
 
 
 @cache
@@ -49,9 +57,17 @@ def planted(feed: str) -> tuple[bytes, dict[str, list[int]], int]:
     row_rules = [rule.id for rule in contract.rules if rule.kind != "shape"]
     # A ragged row can only be written as text, so its fault comes last.
     for count, rule in enumerate([*row_rules, "row.shape"], start=2):
-        result = faults.plant(frame, contract, rule=rule, count=count, seed=count, period=PERIOD, avoid=taken,
-                              outside=work.geography.excluded["alias"].to_list(),
-                              aliases=work.geography.aliases_at(PERIOD))
+        result = faults.plant(
+            frame,
+            contract,
+            rule=rule,
+            count=count,
+            seed=count,
+            period=PERIOD,
+            avoid=taken,
+            outside=work.geography.excluded["alias"].to_list(),
+            aliases=work.geography.aliases_at(PERIOD),
+        )
         frame = result.frame
         taken |= set(result.hit)
         for name, rows in result.rows.items():
@@ -79,12 +95,18 @@ def test_every_rule_s_fault_is_caught_counted_and_set_aside(feed: str, engine: s
 
     counts = work.warehouse.read("validation", f"{feed}_rule_counts", PERIOD, partner=partner)
     found = dict(counts.select("rule", "unexpected").iter_rows())
-    assert {rule.id: found[rule.id] for rule in contract.rules} == {rule.id: len(truth[rule.id]) for rule in contract.rules}
+    assert {rule.id: found[rule.id] for rule in contract.rules} == {
+        rule.id: len(truth[rule.id]) for rule in contract.rules
+    }
     assert set(counts["rows"]) == {rows}
 
     quarantine = work.warehouse.read("validation", f"{feed}_quarantine", PERIOD, partner=partner)
-    by_rule = quarantine.select("file_row", pl.col("rules").str.split(";")).explode("rules").group_by("rules").agg(
-        pl.col("file_row").sort())
+    by_rule = (
+        quarantine.select("file_row", pl.col("rules").str.split(";"))
+        .explode("rules")
+        .group_by("rules")
+        .agg(pl.col("file_row").sort())
+    )
     assert dict(by_rule.iter_rows()) == {rule: sorted(numbers) for rule, numbers in truth.items()}
     assert quarantine["file"].unique().to_list() == [f"{feed}.csv"]
     assert found["any"] == quarantine.height == len({number for numbers in truth.values() for number in numbers})
@@ -118,8 +140,15 @@ def test_rows_within_the_threshold_pass_and_beyond_it_hold_the_month(tmp_path: P
 def test_missing_places_fail_the_coverage_check(tmp_path: Path) -> None:
     feed, work = "app_usage", work_in(tmp_path / "warehouse")
     contract = work.framework.feeds[feed]
-    planted = faults.plant(clean(feed), contract, rule="missing_places", count=20, seed=1, period=PERIOD,
-                           aliases=work.geography.aliases_at(PERIOD))
+    planted = faults.plant(
+        clean(feed),
+        contract,
+        rule="missing_places",
+        count=20,
+        seed=1,
+        period=PERIOD,
+        aliases=work.geography.aliases_at(PERIOD),
+    )
     land(work, feed, encoding.encode(planted.frame, contract), tmp_path)
     outcome = validation.validate(work, PERIOD, feed=feed)
     check = next(check for check in outcome.checks if check.name == "place_coverage")
@@ -128,8 +157,12 @@ def test_missing_places_fail_the_coverage_check(tmp_path: Path) -> None:
 
 
 WHOLE_FILE = {
-    "unknown_column": ("column", 1), "missing_column": ("column", 1), "wrong_month": ("dates of another month", 5000),
-    "empty_file": ("no rows", 0), "truncated": ("", None), "wrong_encoding": ("encoding|gb18030|utf-8", None),
+    "unknown_column": ("column", 1),
+    "missing_column": ("column", 1),
+    "wrong_month": ("dates of another month", 5000),
+    "empty_file": ("no rows", 0),
+    "truncated": ("", None),
+    "wrong_encoding": ("encoding|gb18030|utf-8", None),
 }
 
 
@@ -141,8 +174,9 @@ def test_a_file_wrong_as_a_whole_ends_in_a_clear_error_and_lands_nothing(fault: 
     if fault in ("truncated", "wrong_encoding"):
         content = faults.spoil(encoding.encode(clean(feed), contract), contract, fault=fault)
     else:
-        content = encoding.encode(faults.plant(clean(feed), contract, rule=fault, count=1, seed=1, period=PERIOD).frame,
-                                  contract)
+        content = encoding.encode(
+            faults.plant(clean(feed), contract, rule=fault, count=1, seed=1, period=PERIOD).frame, contract
+        )
     with pytest.raises(Finding, match=f"(?s){feed}.csv.*{says}") as error:
         land(work, feed, content, tmp_path)
     assert "found:" in str(error.value)
@@ -159,8 +193,12 @@ def test_a_truncated_parquet_file_and_one_above_the_limit(tmp_path: Path) -> Non
     partner = next(iter(contract.partners))
     path = tmp_path / "t.parquet"
     whole = encoding.encode(clean(feed), contract, form="parquet")
-    for content, limits, says in ((whole[:-200], contract, "truncated or not a Parquet"),
-                                  (whole, replace(contract, max_bytes=len(whole) - 1), "size limit")):
+    for content, limits, says in (
+        (whole[:-200], contract, "truncated or not a Parquet"),
+        (whole, replace(contract, max_bytes=len(whole) - 1), "size limit"),
+    ):
         path.write_bytes(content)
         with pytest.raises(Finding, match=f"(?s)t.parquet.*{says}"):
-            deliveries.land(work.warehouse.layout, [path], contract=limits, cadence="month", partner=partner, period=PERIOD)
+            deliveries.land(
+                work.warehouse.layout, [path], contract=limits, cadence="month", partner=partner, period=PERIOD
+            )

@@ -49,8 +49,11 @@ def test_leaves_add_to_their_root(world: World) -> None:
     root = world.work.framework.roots[0]
     for period in MONTHS:
         table = world.read("marts", "index_month", [period])
-        leaves = table.filter(pl.col("node") != root).group_by("entity_type", "entity_code").agg(
-            pl.col("composite_points").sum().alias("leaves"))
+        leaves = (
+            table.filter(pl.col("node") != root)
+            .group_by("entity_type", "entity_code")
+            .agg(pl.col("composite_points").sum().alias("leaves"))
+        )
         joined = table.filter(pl.col("node") == root).join(leaves, on=["entity_type", "entity_code"])
         assert joined["composite_points"].to_list() == pytest.approx(joined["leaves"].to_list(), rel=TOLERANCE)
 
@@ -58,14 +61,18 @@ def test_leaves_add_to_their_root(world: World) -> None:
 def test_the_nation_averages_one_hundred_over_the_reference(world: World) -> None:
     reference = world.work.framework.links[0].reference
     for node in world.work.framework.by_node:
-        points = [nation(world, "index_month", period).filter(pl.col("node") == node)["points"].item()
-                  for period in reference]
+        points = [
+            nation(world, "index_month", period).filter(pl.col("node") == node)["points"].item() for period in reference
+        ]
         assert math.fsum(points) / len(points) == pytest.approx(100.0, rel=TOLERANCE)
 
 
 def test_months_average_to_the_year(world: World) -> None:
-    months = world.read("marts", "index_month", MONTHS[:12]).group_by("entity_type", "entity_code", "node").agg(
-        pl.col("points").mean().alias("mean"))
+    months = (
+        world.read("marts", "index_month", MONTHS[:12])
+        .group_by("entity_type", "entity_code", "node")
+        .agg(pl.col("points").mean().alias("mean"))
+    )
     year = world.read("marts", "index_year", [parse("2018", "year")])
     joined = year.join(months, on=["entity_type", "entity_code", "node"])
     assert joined.height == year.height
@@ -91,13 +98,19 @@ def test_the_pipeline_agrees_with_the_public_door(world: World) -> None:
     complete = values.filter(pl.col("value").is_null().sum().over("indicator") == 0)
     assert complete.height == values.height, "this world has no missing values"
     weights = world.work.warehouse.read("weight", "alphas").select(
-        pl.lit(0, dtype=pl.Int64).alias("link"), pl.col("child").alias("indicator"), "alpha")
-    chain = links("fixed_base", reference_start=link.reference[0].start, reference_end=link.reference[-1].start,
-                  end=MONTHS[-1].start)
+        pl.lit(0, dtype=pl.Int64).alias("link"), pl.col("child").alias("indicator"), "alpha"
+    )
+    chain = links(
+        "fixed_base",
+        reference_start=link.reference[0].start,
+        reference_end=link.reference[-1].start,
+        end=MONTHS[-1].start,
+    )
     found = compute(values, weights, chain)
     root = framework.roots[0]
     table = world.read("marts", "index_month", MONTHS).filter(
-        (pl.col("node") == root) & pl.col("entity_type").is_in(["city", "residual"]))
+        (pl.col("node") == root) & pl.col("entity_type").is_in(["city", "residual"])
+    )
     joined = table.join(found.places, left_on=["month", "entity_code"], right_on=["period", "place"], suffix="_door")
     assert joined.height == table.height
     for column in ("points", "share", "growth_yoy"):
@@ -110,7 +123,7 @@ def test_the_root_is_exact_fractions_of_the_typed_rows(world: World) -> None:
     work, framework = world.work, world.work.framework
     from dci_pipeline.warehouse import deliveries
 
-    def total(leaf, period: Period) -> int:  # noqa: ANN001
+    def total(leaf, period: Period) -> int:
         contract = framework.feeds[leaf.feed]
         summed = 0
         for delivery in deliveries.current(work.warehouse.layout, leaf.feed, period).values():
@@ -126,8 +139,10 @@ def test_the_root_is_exact_fractions_of_the_typed_rows(world: World) -> None:
     scores = framework.waves["survey_2018"].scores
     points = Fraction(0)
     for leaf in framework.leaves:
-        alpha = Fraction(sum(score for _, _, child, score in scores if child == leaf.node and score),
-                         sum(score for _, _, _, score in scores if score))
+        alpha = Fraction(
+            sum(score for _, _, child, score in scores if child == leaf.node and score),
+            sum(score for _, _, _, score in scores if score),
+        )
         mean = Fraction(sum(total(leaf, item) for item in link.reference), len(link.reference))
         points += 100 * alpha * Fraction(total(leaf, period)) / mean
     found = nation(world, "index_month", period).filter(pl.col("node") == framework.roots[0])["points"].item()
@@ -143,11 +158,15 @@ def catalogue(world: World) -> dict[str, list[tuple[object, ...]]]:
     import duckdb
 
     with duckdb.connect(str(world.work.warehouse.layout.catalogue), read_only=True) as connection:
-        tables = connection.sql("SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal ORDER BY ALL").fetchall()
+        tables = connection.sql(
+            "SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal ORDER BY ALL"
+        ).fetchall()
         columns = connection.sql(
-            "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal ORDER BY ALL").fetchall()
+            "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
+        ).fetchall()
         return {"": tables, " columns": columns} | {
-            name: connection.sql(f'SELECT * FROM "{name}"').fetchall() for name, _ in tables}
+            name: connection.sql(f'SELECT * FROM "{name}"').fetchall() for name, _ in tables
+        }
 
 
 def reversed_rows(files: list[Simulated]) -> list[Simulated]:
@@ -178,21 +197,25 @@ def test_another_engine_gives_the_same_bytes(plain: World, build_world: Callable
 def provenance_apart(world: World) -> dict[str, list[tuple[object, ...]]]:
     """The catalogue without the hashes that name the deliveries."""
     tables = catalogue(world)
-    tables["quality_month"] = [tuple(value for value in row if not (isinstance(value, str) and len(value) == 64))
-                               for row in tables["quality_month"]]
+    tables["quality_month"] = [
+        tuple(value for value in row if not (isinstance(value, str) and len(value) == 64))
+        for row in tables["quality_month"]
+    ]
     return tables
 
 
-def test_another_order_of_rows_gives_the_same_numbers(plain: World, build_world: Callable[..., World],
-                                                      tmp_path: Path) -> None:
+def test_another_order_of_rows_gives_the_same_numbers(
+    plain: World, build_world: Callable[..., World], tmp_path: Path
+) -> None:
     other = build_world(tmp_path, months=FIVE, change=reversed_rows)
     index = {name: content for name, content in marts(plain).items() if not name.startswith("quality")}
     assert {name: content for name, content in marts(other).items() if not name.startswith("quality")} == index
     assert provenance_apart(other) == provenance_apart(plain)
 
 
-def test_another_split_into_files_gives_the_same_numbers(plain: World, build_world: Callable[..., World],
-                                                         tmp_path: Path) -> None:
+def test_another_split_into_files_gives_the_same_numbers(
+    plain: World, build_world: Callable[..., World], tmp_path: Path
+) -> None:
     from dci_pipeline.settings import Settings
     from dci_pipeline.warehouse import deliveries
     from dci_pipeline.work import Work
@@ -206,8 +229,9 @@ def test_another_split_into_files_gives_the_same_numbers(plain: World, build_wor
                 for number, part in enumerate((lines[::2], lines[1::2])):
                     halves.append(tmp_path / f"{feed}_{partner}_{period.key}_{number}.csv")
                     halves[-1].write_bytes(header + b"".join(part))
-                deliveries.land(work.warehouse.layout, halves, contract=contract, cadence="month", partner=partner,
-                                period=period)
+                deliveries.land(
+                    work.warehouse.layout, halves, contract=contract, cadence="month", partner=partner, period=period
+                )
     other = World(work, FIVE, refresh.run_direct(work, FIVE))
     index = {name: content for name, content in marts(plain).items() if not name.startswith("quality")}
     assert {name: content for name, content in marts(other).items() if not name.startswith("quality")} == index
@@ -224,15 +248,23 @@ def test_another_number_of_threads_gives_the_same_bytes(plain: World, tmp_path: 
     root = tmp_path / "warehouse"
     shutil.copytree(plain.work.warehouse.layout.home / "feeds", root / plain.work.index / "feeds")
     script = (
-        "import sys; from pathlib import Path; from dci_pipeline import refresh; from dci_pipeline.settings import Settings;"
-        "from dci_pipeline.work import Work; w = Work(Settings(Path(sys.argv[1]), Path(sys.argv[2]), 'polars'), sys.argv[3]);"
-        "ready, _ = refresh.delivered_periods(w); r = refresh.run_direct(w, ready); assert not r.held, r.held")
-    subprocess.run([sys.executable, "-c", script, str(root), str(plain.work.settings.contracts), plain.work.index],
-                   check=True, env={**os.environ, "POLARS_MAX_THREADS": threads})
+        "import sys\nfrom pathlib import Path\nfrom dci_pipeline import refresh\n"
+        "from dci_pipeline.settings import Settings\n"
+        "from dci_pipeline.work import Work\n"
+        "work = Work(Settings(Path(sys.argv[1]), Path(sys.argv[2]), 'polars'), sys.argv[3])\n"
+        "report = refresh.run_direct(work, refresh.delivered_periods(work)[0])\nassert not report.held, report.held\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, str(root), str(plain.work.settings.contracts), plain.work.index],
+        check=True,
+        env={**os.environ, "POLARS_MAX_THREADS": threads},
+    )
     from dci_pipeline.settings import Settings
     from dci_pipeline.work import Work
 
-    other = World(Work(Settings(root, plain.work.settings.contracts, "polars"), plain.work.index), FIVE, refresh.Report())
+    other = World(
+        Work(Settings(root, plain.work.settings.contracts, "polars"), plain.work.index), FIVE, refresh.Report()
+    )
     assert marts(other) == marts(plain)
 
 
@@ -248,8 +280,10 @@ def test_every_table_and_column_has_a_comment(world: World) -> None:
 
     with duckdb.connect(str(world.work.warehouse.layout.catalogue), read_only=True) as connection:
         bare = connection.sql(
-            "SELECT table_name, '' AS column_name FROM duckdb_tables() WHERE NOT internal AND coalesce(comment, '') = '' UNION ALL "
-            "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND coalesce(comment, '') = ''").fetchall()
+            "SELECT table_name, '' AS column_name FROM duckdb_tables() "
+            "WHERE NOT internal AND coalesce(comment, '') = '' UNION ALL "
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND coalesce(comment, '') = ''"
+        ).fetchall()
         tables = {name for (name,) in connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()}
     assert bare == []
     assert tables == set(world.work.framework.tables)

@@ -13,8 +13,11 @@ from dci_pipeline.periods import MONTHS_IN, Period, parse, parse_span, span
 
 PERIODS = st.builds(
     lambda cadence, year, number: Period(
-        date(year, (number % (12 // MONTHS_IN[cadence])) * MONTHS_IN[cadence] + 1, 1), cadence),
-    st.sampled_from(sorted(MONTHS_IN)), st.integers(1990, 2100), st.integers(0, 11),
+        date(year, (number % (12 // MONTHS_IN[cadence])) * MONTHS_IN[cadence] + 1, 1), cadence
+    ),
+    st.sampled_from(sorted(MONTHS_IN)),
+    st.integers(1990, 2100),
+    st.integers(0, 11),
 )
 
 
@@ -37,10 +40,22 @@ def test_parts_follow_each_other_without_gap(period: Period) -> None:
     assert (parts[0].start, parts[-1].end, len(parts)) == (period.start, period.end, period.months)
 
 
-@pytest.mark.parametrize(("text", "cadence"), [
-    ("2019-13", "month"), ("2019-00", "month"), ("201901", "month"), ("2019Q5", "quarter"), ("2019-02", "quarter"),
-    ("19", "year"), ("", "month"), ("2019H3", "half"), ("٢٠١٩-01-02", "month"),
-])
+@pytest.mark.parametrize(
+    ("text", "cadence"),
+    [
+        ("2019-13", "month"),
+        ("2019-00", "month"),
+        ("201901", "month"),
+        ("2019Q5", "quarter"),
+        ("2019-02", "quarter"),
+        ("19", "year"),
+        ("", "month"),
+        ("2019H3", "half"),
+        ("0000Q1", "quarter"),
+        ("9999-12", "month"),
+        ("٢٠١٩-01-02", "month"),
+    ],
+)
 def test_text_that_names_no_period(text: str, cadence: str) -> None:
     with pytest.raises(Finding, match=f"not a {cadence}"):
         parse(text, cadence, where="here")

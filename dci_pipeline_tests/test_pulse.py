@@ -12,9 +12,12 @@ from dci_pipeline_tests.conftest import World
 
 pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("pulse")]
 
-MEASURES = {"transaction_count": ("agg_transactions", "txn_count", 1),
-            "transaction_amount": ("agg_transactions", "txn_amount_inr", 100),
-            "registered_users": ("agg_users", "registered_users", 1), "app_opens": ("agg_users", "app_opens", 1)}
+MEASURES = {
+    "transaction_count": ("agg_transactions", "txn_count", 1),
+    "transaction_amount": ("agg_transactions", "txn_amount_inr", 100),
+    "registered_users": ("agg_users", "registered_users", 1),
+    "app_opens": ("agg_users", "app_opens", 1),
+}
 
 
 def national(source: Path, indicator: str) -> dict[str, float]:
@@ -59,8 +62,11 @@ def test_app_opens_stored_as_zero_before_they_were_collected_are_missing(pulse: 
 
 def test_amounts_are_whole_paise(pulse: World, pulse_source: Path) -> None:
     raw = pl.read_parquet(pulse_source / "agg_transactions.parquet").filter(
-        (pl.col("feed") == "transaction") & (pl.col("level") == "state") & (pl.col("period") == "2020Q3")
-        & (pl.col("region") == "goa"))
+        (pl.col("feed") == "transaction")
+        & (pl.col("level") == "state")
+        & (pl.col("period") == "2020Q3")
+        & (pl.col("region") == "goa")
+    )
     expected = sum(round(amount * 100) for amount in raw["txn_amount_inr"])
     values = pulse.read("indicators", "values", [parse("2020Q3", "quarter")])
     found = values.filter((pl.col("indicator") == "transaction_amount") & (pl.col("place") == "IN-GA"))["value"].item()
@@ -69,7 +75,7 @@ def test_amounts_are_whole_paise(pulse: World, pulse_source: Path) -> None:
 
 def test_the_reference_averages_one_hundred(pulse: World) -> None:
     levels = pl.concat([pulse.read("marts", "index_quarter", [period]) for period in pulse.periods[:4]])
-    nation = levels.filter((pl.col("entity_type") == "nation")).group_by("node").agg(pl.col("points").mean())
+    nation = levels.filter(pl.col("entity_type") == "nation").group_by("node").agg(pl.col("points").mean())
     assert nation["points"].to_list() == pytest.approx([100.0] * nation.height, rel=1e-12)
 
 
@@ -79,5 +85,6 @@ def test_an_analyst_finds_the_tables(pulse: World) -> None:
     with duckdb.connect(str(pulse.work.warehouse.layout.catalogue), read_only=True) as connection:
         rows = connection.sql(
             "SELECT name_en, points FROM index_year JOIN state ON entity_code = code WHERE entity_type = 'state' "
-            "AND node = 'digital_payments' AND year = 2024 AND rank <= 3 ORDER BY rank").fetchall()
+            "AND node = 'digital_payments' AND year = 2024 AND rank <= 3 ORDER BY rank"
+        ).fetchall()
     assert [name for name, _ in rows] == ["Maharashtra", "Karnataka", "Telangana"]

@@ -35,18 +35,28 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             raise  # the reader of our output has gone; the library ends quietly
         except OSError as error:
-            screen.block(Finding("the system refused", where=str(error.filename or ""),
-                                 found=error.strerror or str(error),
-                                 todo="check the path, its permissions and the room left on the disk"))
+            screen.block(
+                Finding(
+                    "the system refused",
+                    where=str(error.filename or ""),
+                    found=error.strerror or str(error),
+                    todo="check the path, its permissions and the room left on the disk",
+                )
+            )
             _debug()
             raise typer.Exit(USAGE) from None
         except Exception as error:
             if type(error).__module__.startswith(("typer", "click")):
                 raise
             last = traceback.extract_tb(error.__traceback__)[-1]
-            screen.block(Finding("an error in the program, not in your data", found=f"{type(error).__name__}: {error}",
-                                 where=f"{Path(last.filename).name} line {last.lineno}",
-                                 todo="run it again with DCI_LOG=debug and report what it prints"))
+            screen.block(
+                Finding(
+                    "an error in the program, not in your data",
+                    found=f"{type(error).__name__}: {error}",
+                    where=f"{Path(last.filename).name} line {last.lineno}",
+                    todo="run it again with DCI_LOG=debug and report what it prints",
+                )
+            )
             _debug()
             raise typer.Exit(PROGRAM) from None
 
@@ -72,15 +82,19 @@ def _version(wanted: bool) -> None:
 
 
 app = typer.Typer(
-    cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich",
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 @app.callback(epilog="Start with: dci demo\n\nThen: dci sql\n\nEvery command explains itself: dci COMMAND --help")
 def dci(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
-                                          help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """From partner files to a published index: take in deliveries, check them, compute the index, look at it."""
 

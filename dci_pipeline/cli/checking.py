@@ -49,8 +49,11 @@ class Slice:
 
     @property
     def coverage_notes(self) -> list[str]:
-        return [f"Note: {indicator} covers {found} of {expected} places; all partners together must cover "
-                f"{self.promised:g} %." for indicator, found, expected in self.covered]
+        return [
+            f"Note: {indicator} covers {found} of {expected} places; all partners together must cover "
+            f"{self.promised:g} %."
+            for indicator, found, expected in self.covered
+        ]
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,25 @@ class Checked:
     def as_data(self) -> dict[str, Any]:
         """The same as plain values."""
         return {
-            "accepted": self.accepted, "index": self.index, "feed": self.feed, "partner": self.partner,
-            "files": list(self.files), "notes": list(self.notes),
+            "accepted": self.accepted,
+            "index": self.index,
+            "feed": self.feed,
+            "partner": self.partner,
+            "files": list(self.files),
+            "notes": list(self.notes),
             "periods": [
-                {"period": item.period.key, "accepted": item.accepted, "rows": item.rows, "rejected": item.rejected,
-                 "rules": item.verdict.to_dicts(), "first_rejected": list(item.offending),
-                 "coverage": [{"indicator": name, "places": found, "expected": expected}
-                              for name, found, expected in item.covered]}
+                {
+                    "period": item.period.key,
+                    "accepted": item.accepted,
+                    "rows": item.rows,
+                    "rejected": item.rejected,
+                    "rules": item.verdict.to_dicts(),
+                    "first_rejected": list(item.offending),
+                    "coverage": [
+                        {"indicator": name, "places": found, "expected": expected}
+                        for name, found, expected in item.covered
+                    ],
+                }
                 for item in self.slices
             ],
         }
@@ -96,8 +111,9 @@ class _Typed:
     days: Counter[date] = field(default_factory=Counter[date])
 
 
-def check_delivery(work: Work, files: Sequence[Path], *, feed: str, partner: str | None, month: str | None,
-                   folder: Path) -> Checked:
+def check_delivery(
+    work: Work, files: Sequence[Path], *, feed: str, partner: str | None, month: str | None, folder: Path
+) -> Checked:
     """Judge the files as one delivery. Raises Finding for what landing would refuse, and for what cannot be told."""
     contract = options.feed_contract(work.framework, feed)
     cadence = work.framework.cadence
@@ -125,8 +141,9 @@ def check_delivery(work: Work, files: Sequence[Path], *, feed: str, partner: str
     return Checked(work.index, feed, partner, names, tuple(notes), tuple(slices))
 
 
-def _read(files: Sequence[Path], folder: Path, *, contract: FeedContract, cadence: str,
-          period: Period | None) -> _Typed:
+def _read(
+    files: Sequence[Path], folder: Path, *, contract: FeedContract, cadence: str, period: Period | None
+) -> _Typed:
     """Type every file into Parquet in `folder`, by period where rows say their own."""
     found = _Typed()
     partner, day = contract.role("partner"), contract.role("date")
@@ -152,13 +169,19 @@ def _read(files: Sequence[Path], folder: Path, *, contract: FeedContract, cadenc
         for writer in writers.values():
             writer.close()
     if not writers:
-        raise Finding("no rows of the period", where=", ".join(path.name for path in files),
-                      found="nothing in that period", expected=f"rows of {period}", todo="check --month")
+        raise Finding(
+            "no rows of the period",
+            where=", ".join(path.name for path in files),
+            found="nothing in that period",
+            expected=f"rows of {period}",
+            todo="check --month",
+        )
     return found
 
 
-def _pieces(frame: pl.DataFrame, contract: FeedContract, cadence: str, period: Period | None,
-            name: str) -> Iterator[tuple[Period | None, pl.DataFrame]]:
+def _pieces(
+    frame: pl.DataFrame, contract: FeedContract, cadence: str, period: Period | None, name: str
+) -> Iterator[tuple[Period | None, pl.DataFrame]]:
     if contract.role("period") is None:
         yield period, frame
         return
@@ -167,13 +190,21 @@ def _pieces(frame: pl.DataFrame, contract: FeedContract, cadence: str, period: P
             yield at, piece
 
 
-def _judge(work: Work, contract: FeedContract, typed: Path, *, period: Period, partner: str, names: Sequence[str],
-           folder: Path) -> Slice:
+def _judge(
+    work: Work, contract: FeedContract, typed: Path, *, period: Period, partner: str, names: Sequence[str], folder: Path
+) -> Slice:
     leaves = work.framework.leaves_of(contract.feed)
     rejected = folder / f"rejected-{period}.parquet"
     with engines.engine(work.settings.engine, temp_directory=folder) as engine:
-        found = heavy.scan(engine, engine.scan([typed]), contract=contract, period=period, partner=partner,
-                           aliases=work.geography.aliases_at(period), leaves=leaves)
+        found = heavy.scan(
+            engine,
+            engine.scan([typed]),
+            contract=contract,
+            period=period,
+            partner=partner,
+            aliases=work.geography.aliases_at(period),
+            leaves=leaves,
+        )
         if found.quarantine is not None:
             engine.sink(found.quarantine, rejected)
     rows = pl.scan_parquet(rejected).head(SHOWN_ROWS).collect() if rejected.is_file() else pl.DataFrame()
@@ -182,7 +213,10 @@ def _judge(work: Work, contract: FeedContract, typed: Path, *, period: Period, p
     present = found.sums.filter(pl.col("value").is_not_null() & pl.col("place").is_in(expected.implode()))
     by_leaf = dict(present.group_by("indicator").agg(pl.col("place").n_unique()).iter_rows())
     return Slice(
-        period=period, rows=found.rows, rejected=found.rejected, verdict=judged.verdict(found.counts, contract),
+        period=period,
+        rows=found.rows,
+        rejected=found.rejected,
+        verdict=judged.verdict(found.counts, contract),
         offending=tuple(_offending(row, contract, names) for row in rows.iter_rows(named=True)),
         covered=tuple((leaf.node, int(by_leaf.get(leaf.node, 0)), len(expected)) for leaf in leaves),
         promised=contract.coverage.percent,
@@ -216,17 +250,30 @@ def _period_of(days: Counter[date], contract: FeedContract, cadence: str) -> Per
     if len(found) == 1:
         only = next(iter(found))
         if not options.FIRST_YEAR <= only.start.year <= options.LAST_YEAR:
-            raise Finding("dates that cannot be meant", where=f"column {column.name if column else ''}", found=only,
-                          expected=f"{options.FIRST_YEAR} to {options.LAST_YEAR}", todo="correct the year")
+            raise Finding(
+                "dates that cannot be meant",
+                where=f"column {column.name if column else ''}",
+                found=only,
+                expected=f"{options.FIRST_YEAR} to {options.LAST_YEAR}",
+                todo="correct the year",
+            )
         return only
     if not found:
-        raise Finding(f"no {cadence} given", where=f"{contract.index}/{contract.feed}",
-                      found="no date that can be read" if column else "no date column", expected="--month",
-                      todo=f"add --month, the {cadence} the files are for")
+        raise Finding(
+            f"no {cadence} given",
+            where=f"{contract.index}/{contract.feed}",
+            found="no date that can be read" if column else "no date column",
+            expected="--month",
+            todo=f"add --month, the {cadence} the files are for",
+        )
     most = ", ".join(f"{period} ({rows:,} rows)" for period, rows in found.most_common(5))
-    raise Finding(f"dates of more than one {cadence}", where=f"column {column.name if column else ''}", found=most,
-                  expected=f"one {cadence} in a delivery",
-                  todo=f"add --month {found.most_common(1)[0][0]}, or split the file")
+    raise Finding(
+        f"dates of more than one {cadence}",
+        where=f"column {column.name if column else ''}",
+        found=most,
+        expected=f"one {cadence} in a delivery",
+        todo=f"add --month {found.most_common(1)[0][0]}, or split the file",
+    )
 
 
 def _containing(day: date, cadence: str) -> Period:
@@ -241,14 +288,22 @@ def _partner_of(found: Counter[str], contract: FeedContract) -> tuple[str, str]:
         return only, f"No partner was given; the contract expects {only} alone."
     if len(found) == 1:
         return _expected(next(iter(found)), contract), f"No partner was given; the files say {next(iter(found))}."
-    raise Finding("no partner given", where=f"{contract.index}/{contract.feed}",
-                  found=", ".join(found) + " in the files" if found else "no partner in the files",
-                  expected="one of " + ", ".join(contract.partners), todo="add --partner")
+    raise Finding(
+        "no partner given",
+        where=f"{contract.index}/{contract.feed}",
+        found=", ".join(found) + " in the files" if found else "no partner in the files",
+        expected="one of " + ", ".join(contract.partners),
+        todo="add --partner",
+    )
 
 
 def _expected(partner: str, contract: FeedContract) -> str:
     if partner not in contract.partners:
-        raise Finding("a partner the contract does not expect", where=f"{contract.index}/{contract.feed}",
-                      found=partner, expected="one of " + ", ".join(contract.partners),
-                      todo="check --partner and the files' partner column")
+        raise Finding(
+            "a partner the contract does not expect",
+            where=f"{contract.index}/{contract.feed}",
+            found=partner,
+            expected="one of " + ", ".join(contract.partners),
+            todo="check --partner and the files' partner column",
+        )
     return partner

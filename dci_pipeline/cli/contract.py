@@ -15,17 +15,26 @@ if TYPE_CHECKING:
     from dci_pipeline.contracts import Column, FeedContract
     from dci_pipeline.work import Work
 
-commands = typer.Typer(no_args_is_help=True, help="Contracts: what partners promise to send, in Open Data Contract "
-                       "Standard files. Draft one from a file, show one, check them all.",
-                       epilog="Example: dci contract check")
+commands = typer.Typer(
+    no_args_is_help=True,
+    help="Contracts: what partners promise to send, in Open Data Contract "
+    "Standard files. Draft one from a file, show one, check them all.",
+    epilog="Example: dci contract check",
+)
 
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", show_default=False,
-                                          help="Write the draft there instead of printing it.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", show_default=False, help="Write the draft there instead of printing it."),
+]
 
 
 @commands.command(epilog="Example: dci contract infer logistics_2019-04.csv --feed logistics --out draft.yaml")
-def infer(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of the new feed.")], feed: options.Feed,
-          out: Out = None, index: options.Index = None) -> None:
+def infer(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of the new feed.")],
+    feed: options.Feed,
+    out: Out = None,
+    index: options.Index = None,
+) -> None:
     """Draft the contract of a new feed from one of its files.
 
     Names, types, limits and lists of values are read off the file; roles and thresholds are proposed. A draft is a
@@ -35,14 +44,22 @@ def infer(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of t
 
     work = options.open_work(index)
     if out is not None and out.exists():
-        raise Finding("the file is there already", where=str(out), expected="a new file",
-                      todo="give --out another name")
+        raise Finding(
+            "the file is there already", where=str(out), expected="a new file", todo="give --out another name"
+        )
     if not file.is_file():
         raise Finding("no such file", where=str(file), todo="check the path")
     with file.open("rb") as stream:
         frame, encoding, delimiter = sampling.sample(stream, file.name, file.stat().st_size)
-    text = drafting.draft(frame, index=work.index, feed=feed, file=file.name, encoding=encoding, delimiter=delimiter,
-                          aliases=work.geography.aliases["alias"].to_list())
+    text = drafting.draft(
+        frame,
+        index=work.index,
+        feed=feed,
+        file=file.name,
+        encoding=encoding,
+        delimiter=delimiter,
+        aliases=work.geography.aliases["alias"].to_list(),
+    )
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -58,24 +75,46 @@ def show(feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed.")],
     screen.say(contract.description)
     for line in _form(contract):
         screen.say(line)
-    screen.show("Columns", ("column", "in the file", "type", "role", "limits", "unit", "meaning"), [
-        [("* " if column.required else "  ") + column.name, column.source, column.type, column.role, _limits(column),
-         column.unit, column.description] for column in contract.columns])
+    screen.show(
+        "Columns",
+        ("column", "in the file", "type", "role", "limits", "unit", "meaning"),
+        [
+            [
+                ("* " if column.required else "  ") + column.name,
+                column.source,
+                column.type,
+                column.role,
+                _limits(column),
+                column.unit,
+                column.description,
+            ]
+            for column in contract.columns
+        ],
+    )
     screen.say("* must be given")
-    screen.show("Rules", ("rule", "it says", "at most", "severity"), [
-        [rule.id, rule.says, f"{rule.threshold:g} %", rule.severity] for rule in contract.rules], right=("at most",))
-    screen.say(f"All partners together: at least {contract.coverage.percent:g} % of the places "
-               f"({contract.coverage.severity}), {contract.completeness.percent:g} % of the partners "
-               f"({contract.completeness.severity}).")
+    screen.show(
+        "Rules",
+        ("rule", "it says", "at most", "severity"),
+        [[rule.id, rule.says, f"{rule.threshold:g} %", rule.severity] for rule in contract.rules],
+        right=("at most",),
+    )
+    screen.say(
+        f"All partners together: at least {contract.coverage.percent:g} % of the places "
+        f"({contract.coverage.severity}), {contract.completeness.percent:g} % of the partners "
+        f"({contract.completeness.severity})."
+    )
 
 
 def _form(contract: FeedContract) -> Iterator[str]:
     yield "Partners: " + ", ".join(
         f"{partner} ({names.get('name_en') or names.get('name_zh', '')})"
-        for partner, names in contract.partners.items())
+        for partner, names in contract.partners.items()
+    )
     delimiter = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(contract.delimiter, contract.delimiter)
-    yield (f"Files: CSV ({contract.encoding}, {delimiter}) or Parquet, up to {contract.max_bytes:,} bytes, "
-           f"by day {contract.expected_day} after the period")
+    yield (
+        f"Files: CSV ({contract.encoding}, {delimiter}) or Parquet, up to {contract.max_bytes:,} bytes, "
+        f"by day {contract.expected_day} after the period"
+    )
     yield f"Key: {', '.join(contract.key)}, within partner and period. A place without a row: {contract.absent_row}"
     if contract.row_filter:
         yield "Only rows with " + ", ".join(f"{name} = {value}" for name, value in contract.row_filter.items())
@@ -128,24 +167,26 @@ def check(index: options.Index = None) -> None:
 
 def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
     """Every data file of the index, with what looks at it: says what it holds, or raises Finding."""
-    from dci_pipeline import contracts
+    from dci_pipeline import contract_files
 
     home = work.settings.contracts / work.index
 
     def feed(path: Path) -> str:
         from dci_pipeline.validation import flags
 
-        contract = contracts.read_feed(path, index=work.index)
+        contract = contract_files.read_feed(path, index=work.index)
         _standard(path)
         _named(path, contract.feed)
         for column in contract.columns:
             if column.pattern:
                 flags.portable(column)
-        return (f"{screen.count(len(contract.columns), 'column')}, {screen.count(len(contract.rules), 'rule')}, "
-                f"{screen.count(len(contract.partners), 'partner')}")
+        return (
+            f"{screen.count(len(contract.columns), 'column')}, {screen.count(len(contract.rules), 'rule')}, "
+            f"{screen.count(len(contract.partners), 'partner')}"
+        )
 
     def table(path: Path) -> str:
-        contract = contracts.read_table(path, index=work.index)
+        contract = contract_files.read_table(path, index=work.index)
         _standard(path)
         _named(path, contract.table)
         return f"{screen.count(len(contract.columns), 'column')}, key {', '.join(contract.key)}"
@@ -154,11 +195,19 @@ def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"feeds/{path.name}", lambda path=path: feed(path)
     for path in sorted((home / "marts").glob("*.yaml")):
         yield f"marts/{path.name}", lambda path=path: table(path)
-    yield "index.yaml, weights/", lambda: _held(
-        node=work.framework.nodes, indicator=work.framework.leaves, link=work.framework.links,
-        wave=work.framework.waves)
-    yield "geography/", lambda: _held(
-        place=work.geography.places, group=work.geography.groups, name=work.geography.aliases)
+    yield (
+        "index.yaml, weights/",
+        lambda: _held(
+            node=work.framework.nodes,
+            indicator=work.framework.leaves,
+            link=work.framework.links,
+            wave=work.framework.waves,
+        ),
+    )
+    yield (
+        "geography/",
+        lambda: _held(place=work.geography.places, group=work.geography.groups, name=work.geography.aliases),
+    )
     simulation = home / "simulation.yaml"
     if simulation.is_file():
         yield simulation.name, lambda: _simulation(simulation)
@@ -173,29 +222,39 @@ def _standard(path: Path) -> None:
     from open_data_contract_standard.model import OpenDataContractStandard
     from pydantic import ValidationError
 
-    from dci_pipeline.contracts import read_yaml
+    from dci_pipeline.data_files import read_yaml
 
     where = "/".join(path.parts[-3:])
     raw = read_yaml(path)
     if raw["kind"] != "DataContract":  # the model takes any text
-        raise Finding("not an Open Data Contract Standard file", where=where, found=f"kind: {raw['kind']}",
-                      expected="kind: DataContract")
+        raise Finding(
+            "not an Open Data Contract Standard file",
+            where=where,
+            found=f"kind: {raw['kind']}",
+            expected="kind: DataContract",
+        )
     try:
         OpenDataContractStandard.model_validate(raw)
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        raise Finding("not an Open Data Contract Standard file", where=where, found=found,
-                      expected="the standard's own model") from error
+        raise Finding(
+            "not an Open Data Contract Standard file", where=where, found=found, expected="the standard's own model"
+        ) from error
 
 
 def _named(path: Path, name: str) -> None:
     if path.stem != name:
-        raise Finding("the file and the contract have different names", where="/".join(path.parts[-3:]), found=name,
-                      expected=path.stem, todo="rename one of them")
+        raise Finding(
+            "the file and the contract have different names",
+            where="/".join(path.parts[-3:]),
+            found=name,
+            expected=path.stem,
+            todo="rename one of them",
+        )
 
 
 def _simulation(path: Path) -> str:
-    from dci_pipeline.contracts import read_yaml
+    from dci_pipeline.data_files import read_yaml
     from dci_pipeline.feeds.simulation import read_profile
 
     profile = read_profile(read_yaml(path), "/".join(path.parts[-2:]))

@@ -56,13 +56,16 @@ def _deliver(work: Work, periods: Sequence[Period]) -> None:
 
     layout = work.warehouse.layout
     requested = [
-        item for item in partners.requests(work, sorted(waiting), feeds=None, partner=None)
+        item
+        for item in partners.requests(work, sorted(waiting), feeds=None, partner=None)
         if item.partner not in deliveries.current(layout, item.feed, item.period)
     ]
     folder = Path("deliveries") / work.index
     made, _, _ = simulate.produce(work, requested, folder=folder, rows=None, seed=SEED, form="csv.gz")
-    screen.say(f"{screen.count(len(made), 'delivery')} of {screen.ranges(waiting)} made under {folder} and taken in: "
-               f"{sum(one.rows for one in made):,} rows.")
+    screen.say(
+        f"{screen.count(len(made), 'delivery')} of {screen.ranges(waiting)} made under {folder} and taken in: "
+        f"{sum(one.rows for one in made):,} rows."
+    )
 
 
 def leading(work: Work) -> None:
@@ -83,22 +86,33 @@ def leading(work: Work) -> None:
             continue
         nation = rows.filter((pl.col("entity_code") == work.framework.nation["code"]) & (pl.col("node") == root))
         node = work.framework.by_node[root]
-        screen.show(f"{node.name_en} {node.name_zh}, {year}: the ten leading of type {kind}",
-                    ("rank", "name", "", "points", "share", "growth", "ranks gained"),
-                    [_line(row) for row in best.iter_rows(named=True)],
-                    right=("rank", "points", "share", "growth", "ranks gained"))
+        screen.show(
+            f"{node.name_en} {node.name_zh}, {year}: the ten leading of type {kind}",
+            ("rank", "name", "", "points", "share", "growth", "ranks gained"),
+            [_line(row) for row in best.iter_rows(named=True)],
+            right=("rank", "points", "share", "growth", "ranks gained"),
+        )
         if not nation.is_empty():
             total = nation.row(0, named=True)
-            screen.say(f"{work.framework.nation['name_en']}: {total['points']:.2f} points{_grown(total['growth_yoy'])}."
-                       f" {work.framework.base_points:g} is the nation over the reference period.")
+            screen.say(
+                f"{work.framework.nation['name_en']}: {total['points']:.2f} points{_grown(total['growth_yoy'])}."
+                f" {work.framework.base_points:g} is the nation over the reference period."
+            )
 
 
 def _line(row: dict[str, object]) -> list[object]:
     def form(name: str, pattern: str) -> str:
         return "" if row[name] is None else format(row[name], pattern)
 
-    return [row["rank"], row["name_zh"], row["name_en"], form("points", ".2f"), form("share", ".2%"),
-            form("growth_yoy", "+.1%"), form("rank_change", "+d") if row["rank_change"] else form("rank_change", "d")]
+    return [
+        row["rank"],
+        row["name_zh"],
+        row["name_en"],
+        form("points", ".2f"),
+        form("share", ".2%"),
+        form("growth_yoy", "+.1%"),
+        form("rank_change", "+d") if row["rank_change"] else form("rank_change", "d"),
+    ]
 
 
 def _grown(growth: float | None) -> str:
@@ -122,9 +136,11 @@ def _next(work: Work) -> None:
     name = f" --index {work.index}" if work.index != options.DEFAULT_INDEX else ""
     query = "SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node"
     screen.say("What to try next", style="bold")
-    for what, how in (("the asset graph, runs and checks in a browser", "make ui"),
-                      ("a query on the published tables", f'{_command()} sql{name} "{query}"'),
-                      ("every test", "make test")):
+    for what, how in (
+        ("the asset graph, runs and checks in a browser", "make ui"),
+        ("a query on the published tables", f'{_command()} sql{name} "{query}"'),
+        ("every test", "make test"),
+    ):
         screen.say(f"  {what}: {how}")
 
 

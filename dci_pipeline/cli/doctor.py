@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from dci_pipeline.settings import Settings
     from dci_pipeline.work import Work
 
-EXAMPLES = ("Example: dci doctor"
-            "\n\nWhat rests on an assumption: dci doctor --assumptions"
-            "\n\nExit code 1 when something is broken; a warning is no failure.")
+EXAMPLES = (
+    "Example: dci doctor"
+    "\n\nWhat rests on an assumption: dci doctor --assumptions"
+    "\n\nExit code 1 when something is broken; a warning is no failure."
+)
 
-Assumptions = Annotated[bool, typer.Option("--assumptions",
-                                           help="List what the index assumes and why, and nothing else.")]
+Assumptions = Annotated[
+    bool, typer.Option("--assumptions", help="List what the index assumes and why, and nothing else.")
+]
 
 PYTHON = (3, 11)
 _PACKAGE = "dci_pipeline"
@@ -58,8 +61,11 @@ def doctor(assumptions: Assumptions = False, index: options.Index = None) -> Non
             bar.update(task, description=name.ljust(44))
             done += _guarded(name, check)
             bar.advance(task)
-    screen.show(f"{work.index}: state", ("what", "state", "found", "do next"),
-                [[item.name, screen.mark(item.state), item.found, item.todo] for item in done])
+    screen.show(
+        f"{work.index}: state",
+        ("what", "state", "found", "do next"),
+        [[item.name, screen.mark(item.state), item.found, item.todo] for item in done],
+    )
     failed = [item.name for item in done if item.state == "fail"]
     if failed:
         screen.say(f"Broken: {', '.join(failed)}", style="bold red")
@@ -99,8 +105,12 @@ def _guarded(name: str, check: Callable[[], Check | list[Check]]) -> list[Check]
 def _python() -> Check:
     found = ".".join(map(str, sys.version_info[:3]))
     enough = sys.version_info >= PYTHON
-    return Check("python", "ok" if enough else "fail", found,
-                 "" if enough else f"install Python {PYTHON[0]}.{PYTHON[1]} or newer")
+    return Check(
+        "python",
+        "ok" if enough else "fail",
+        found,
+        "" if enough else f"install Python {PYTHON[0]}.{PYTHON[1]} or newer",
+    )
 
 
 def _libraries() -> Check:
@@ -135,8 +145,13 @@ def requirements() -> list[str]:
 
 def _data_files(work: Work) -> Check:
     framework = work.framework
-    parts = {"node": framework.nodes, "indicator": framework.leaves, "feed": framework.feeds,
-             "table": framework.tables, "wave": framework.waves}
+    parts = {
+        "node": framework.nodes,
+        "indicator": framework.leaves,
+        "feed": framework.feeds,
+        "table": framework.tables,
+        "wave": framework.waves,
+    }
     return Check("data files", "ok", ", ".join(screen.count(len(part), word) for word, part in parts.items()))
 
 
@@ -169,15 +184,19 @@ def _web_pages() -> Check:
 
 
 def _deliveries(work: Work, progress: Callable[[str], None]) -> Check:
-    from dci_pipeline.cli import audit
+    from dci_pipeline.warehouse import audit
 
     found = audit.audit_deliveries(work.warehouse.layout, work.framework, progress=progress)
     if found.wrong:
         return Check("deliveries", "fail", audit.few(found.wrong), "put the file back from a copy, or land it again")
     if not found.deliveries:
         return Check("deliveries", "warn", "none", f"dci simulate --index {work.index}, or dci land FILE …")
-    return Check("deliveries", "ok", f"{screen.count(found.deliveries, 'delivery')}, "
-                 f"{screen.count(found.files, 'file')}, {found.bytes:,} bytes: as received")
+    return Check(
+        "deliveries",
+        "ok",
+        f"{screen.count(found.deliveries, 'delivery')}, "
+        f"{screen.count(found.files, 'file')}, {found.bytes:,} bytes: as received",
+    )
 
 
 def _periods(work: Work) -> Check:
@@ -188,18 +207,26 @@ def _periods(work: Work) -> Check:
         return Check("periods", "ok", "none delivered")
     if waiting:
         first = min(waiting)
-        return Check("periods", "warn", f"{len(ready)} complete; {screen.ranges(waiting)} not: "
-                     f"{first} {waiting[first]}", "ask the partners")
+        return Check(
+            "periods",
+            "warn",
+            f"{len(ready)} complete; {screen.ranges(waiting)} not: {first} {waiting[first]}",
+            "ask the partners",
+        )
     out_of_date = refresh.stale(work, ready)
     if out_of_date:
         parts = sum(len(found) for found in out_of_date.values())
-        return Check("periods", "warn", f"{len(ready)} complete, {screen.count(parts, 'partition')} out of date",
-                     f"dci run --index {work.index}")
+        return Check(
+            "periods",
+            "warn",
+            f"{len(ready)} complete, {screen.count(parts, 'partition')} out of date",
+            f"dci run --index {work.index}",
+        )
     return Check("periods", "ok", f"{screen.ranges(ready)} complete and up to date")
 
 
 def _tables(work: Work) -> Check:
-    from dci_pipeline.cli import audit
+    from dci_pipeline.warehouse import audit
 
     found = audit.audit_tables(work.warehouse.layout)
     if found.damaged:
@@ -211,7 +238,7 @@ def _tables(work: Work) -> Check:
 
 
 def _leftovers(work: Work) -> Check:
-    from dci_pipeline.cli import audit
+    from dci_pipeline.warehouse import audit
 
     found = audit.leftovers(work.warehouse.layout)
     if found:
@@ -239,6 +266,9 @@ def _catalogue(work: Work) -> Check:
 def show_assumptions(work: Work) -> None:
     """What is not known and was assumed: nodes and waves of scores, with the reason given in the data files."""
     rows = [("node", node.node, node.name_en, node.reason) for node in work.framework.nodes if node.assumption]
-    rows += [("scores", wave.wave, f"from {wave.effective_from}", wave.reason)
-             for wave in work.framework.waves.values() if wave.assumption]
+    rows += [
+        ("scores", wave.wave, f"from {wave.effective_from}", wave.reason)
+        for wave in work.framework.waves.values()
+        if wave.assumption
+    ]
     screen.show(f"What {work.index} assumes", ("what", "which", "name", "why"), rows)

@@ -14,15 +14,24 @@ if TYPE_CHECKING:
     from dci_pipeline.warehouse.deliveries import Landing
     from dci_pipeline.work import Work
 
-EXAMPLES = ("Example: dci land transactions_*.csv.gz --feed transactions --partner pay_a --month 2019-04"
-            "\n\nThe same bytes a second time change nothing. Look before you land: dci check FILE --feed FEED")
+EXAMPLES = (
+    "Example: dci land transactions_*.csv.gz --feed transactions --partner pay_a --month 2019-04"
+    "\n\nThe same bytes a second time change nothing. Look before you land: dci check FILE --feed FEED"
+)
 
-Partner = Annotated[str, typer.Option("--partner", metavar="PARTNER",
-                                      help="Who sent the files, as the contract lists them.")]
+Partner = Annotated[
+    str, typer.Option("--partner", metavar="PARTNER", help="Who sent the files, as the contract lists them.")
+]
 
 
-def land(files: options.Files, *, feed: options.Feed, partner: Partner, month: options.Month = None,
-         index: options.Index = None) -> None:
+def land(
+    files: options.Files,
+    *,
+    feed: options.Feed,
+    partner: Partner,
+    month: options.Month = None,
+    index: options.Index = None,
+) -> None:
     """Take in one delivery: a feed's files of one partner for one period.
 
     The files are kept as received, named by their content, and typed by the contract: one bad value costs one row,
@@ -42,8 +51,9 @@ def take_in(work: Work, files: Sequence[Path], *, feed: str, partner: str, month
 
     contract = options.feed_contract(work.framework, feed)
     period = options.named_period(work.framework, month, where="--month") if month is not None else None
-    return deliveries.land(work.warehouse.layout, files, contract=contract, cadence=work.framework.cadence,
-                           partner=partner, period=period)
+    return deliveries.land(
+        work.warehouse.layout, files, contract=contract, cadence=work.framework.cadence, partner=partner, period=period
+    )
 
 
 def described(landed: Sequence[Landing]) -> None:
@@ -57,10 +67,20 @@ def described(landed: Sequence[Landing]) -> None:
             state = f"supersedes {delivery.supersedes[:12]}"
         else:
             state = "new"
-        rows.append([delivery.feed, str(delivery.period), delivery.partner, delivery.sha256[:12], len(delivery.parts),
-                     f"{delivery.rows:,}", screen.mark(state)])
-    screen.show("Deliveries", ("feed", "period", "partner", "sha256", "files", "rows", "state"), rows,
-                right=("files", "rows"))
+        rows.append(
+            [
+                delivery.feed,
+                str(delivery.period),
+                delivery.partner,
+                delivery.sha256[:12],
+                len(delivery.parts),
+                f"{delivery.rows:,}",
+                screen.mark(state),
+            ]
+        )
+    screen.show(
+        "Deliveries", ("feed", "period", "partner", "sha256", "files", "rows", "state"), rows, right=("files", "rows")
+    )
 
 
 def state_of_periods(work: Work, landed: Sequence[Landing]) -> list[str]:
@@ -72,10 +92,11 @@ def state_of_periods(work: Work, landed: Sequence[Landing]) -> list[str]:
     said: list[str] = []
     if ready:
         verb = "is" if len(ready) == 1 else "are"
-        said.append(f"{screen.ranges(ready)} {verb} complete: every partner of every feed has delivered. "
-                    f"Next: dci run --index {work.index}")
+        said.append(
+            f"{screen.ranges(ready)} {verb} complete: every partner of every feed has delivered. "
+            f"Next: dci run --index {work.index}"
+        )
     for reason in dict.fromkeys(waiting.values()):
         late = [period for period, why in waiting.items() if why == reason]
-        said.append(f"{screen.ranges(late)} {reason}" if len(late) == 1
-                    else f"{screen.ranges(late)}: each {reason}")
+        said.append(f"{screen.ranges(late)} {reason}" if len(late) == 1 else f"{screen.ranges(late)}: each {reason}")
     return said

@@ -21,18 +21,34 @@ DEFAULT_INDEX = "dci"
 # Arithmetic on periods needs the years around them; no statistics are as old or as far ahead as these.
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 
-Index = Annotated[str | None, typer.Option(
-    "--index", envvar="DCI_INDEX", metavar="NAME", show_default=False,
-    help="Which index: a folder under data_contracts. Default: the only one there, else dci.")]
+Index = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        envvar="DCI_INDEX",
+        metavar="NAME",
+        show_default=False,
+        help="Which index: a folder under data_contracts. Default: the only one there, else dci.",
+    ),
+]
 Feed = Annotated[str, typer.Option("--feed", metavar="FEED", help="The feed: a file under data_contracts/INDEX/feeds.")]
 First = Annotated[str | None, typer.Option("--from", metavar="PERIOD", help="First period, such as 2018-01 or 2018Q1.")]
 Last = Annotated[str | None, typer.Option("--to", metavar="PERIOD", help="Last period, included.")]
-Months = Annotated[str | None, typer.Option(
-    "--months", metavar="FIRST:LAST", help="The same range in one word: 2018-01:2019-12.")]
-Month = Annotated[str | None, typer.Option(
-    "--month", "--quarter", "--period", metavar="PERIOD", help="The period the files are for, such as 2019-04.")]
-Files = Annotated[list[Path], typer.Argument(
-    metavar="FILE...", help="CSV or Parquet, packed with gzip or not. Several files are parts of one delivery.")]
+Months = Annotated[
+    str | None, typer.Option("--months", metavar="FIRST:LAST", help="The same range in one word: 2018-01:2019-12.")
+]
+Month = Annotated[
+    str | None,
+    typer.Option(
+        "--month", "--quarter", "--period", metavar="PERIOD", help="The period the files are for, such as 2019-04."
+    ),
+]
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...", help="CSV or Parquet, packed with gzip or not. Several files are parts of one delivery."
+    ),
+]
 
 
 def chosen_index(settings: Settings, given: str | None) -> str:
@@ -41,15 +57,24 @@ def chosen_index(settings: Settings, given: str | None) -> str:
     if given is not None:
         if given in known:
             return given
-        raise Finding("no such index", where="--index", found=given, expected="one of " + ", ".join(known),
-                      todo="check --index and DCI_INDEX")
+        raise Finding(
+            "no such index",
+            where="--index",
+            found=given,
+            expected="one of " + ", ".join(known),
+            todo="check --index and DCI_INDEX",
+        )
     if len(known) == 1:
         return known[0]
     if DEFAULT_INDEX in known:
         return DEFAULT_INDEX
-    raise Finding("no index named", where=str(settings.contracts), found="no --index",
-                  expected="one of " + ", ".join(known) if known else "a folder with an index.yaml",
-                  todo="give --index or set DCI_INDEX")
+    raise Finding(
+        "no index named",
+        where=str(settings.contracts),
+        found="no --index",
+        expected="one of " + ", ".join(known) if known else "a folder with an index.yaml",
+        todo="give --index or set DCI_INDEX",
+    )
 
 
 def open_work(index: str | None) -> Work:
@@ -64,14 +89,19 @@ def open_work(index: str | None) -> Work:
 def feed_contract(framework: Framework, feed: str) -> FeedContract:
     """The contract of a feed. Raises Finding listing the feeds when there is none of that name."""
     if feed not in framework.feeds:
-        raise Finding("no such feed", where=f"{framework.index}/feeds", found=feed,
-                      expected="one of " + ", ".join(framework.feeds),
-                      todo="check --feed, or draft a contract: dci contract infer FILE --feed " + feed)
+        raise Finding(
+            "no such feed",
+            where=f"{framework.index}/feeds",
+            found=feed,
+            expected="one of " + ", ".join(framework.feeds),
+            todo="check --feed, or draft a contract: dci contract infer FILE --feed " + feed,
+        )
     return framework.feeds[feed]
 
 
-def chosen_periods(framework: Framework, first: str | None, last: str | None,
-                   months: str | None) -> list[Period] | None:
+def chosen_periods(
+    framework: Framework, first: str | None, last: str | None, months: str | None
+) -> list[Period] | None:
     """The periods of --from and --to, or of --months; None when nothing was given. Raises Finding for half a range."""
     from dci_pipeline import periods
 
@@ -79,13 +109,18 @@ def chosen_periods(framework: Framework, first: str | None, last: str | None,
         if first is not None or last is not None:
             raise Finding("the range is given twice", found="--months and --from or --to", expected="one of the two")
         start, _, end = months.partition(":")
-        return periods.span(named_period(framework, start, where="--months"),
-                            named_period(framework, end or start, where="--months"))
+        return periods.span(
+            named_period(framework, start, where="--months"), named_period(framework, end or start, where="--months")
+        )
     if first is None and last is None:
         return None
     if first is None or last is None:
-        raise Finding("half a range", found="--from alone" if last is None else "--to alone",
-                      expected="--from and --to", todo="give both, or --months FIRST:LAST")
+        raise Finding(
+            "half a range",
+            found="--from alone" if last is None else "--to alone",
+            expected="--from and --to",
+            todo="give both, or --months FIRST:LAST",
+        )
     return periods.span(named_period(framework, first, where="--from"), named_period(framework, last, where="--to"))
 
 
@@ -93,6 +128,11 @@ def named_period(framework: Framework, text: str, *, where: str) -> Period:
     """The period a person named. Raises Finding when it is none of the index's cadence, or of no year of this kind."""
     year = text.strip()[:4]
     if year.isdecimal() and not FIRST_YEAR <= int(year) <= LAST_YEAR:
-        raise Finding("a year that cannot be meant", where=where, found=text, expected=f"{FIRST_YEAR} to {LAST_YEAR}",
-                      todo="correct the year")
+        raise Finding(
+            "a year that cannot be meant",
+            where=where,
+            found=text,
+            expected=f"{FIRST_YEAR} to {LAST_YEAR}",
+            todo="correct the year",
+        )
     return framework.period(text, where=where)

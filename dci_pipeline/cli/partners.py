@@ -14,6 +14,7 @@ import polars as pl
 
 from dci_pipeline import contracts
 from dci_pipeline.cli import options
+from dci_pipeline.data_files import read_yaml
 from dci_pipeline.feeds import encoding, faults, simulation
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
@@ -53,31 +54,49 @@ class Made:
     truths: tuple[dict[str, Any], ...]
 
 
-def requests(work: Work, periods: Sequence[Period], *, feeds: Sequence[str] | None,
-             partner: str | None) -> list[Request]:
+def requests(
+    work: Work, periods: Sequence[Period], *, feeds: Sequence[str] | None, partner: str | None
+) -> list[Request]:
     """Every delivery of the chosen feeds, partners and periods. Raises Finding for a feed or partner nobody knows."""
     chosen = [options.feed_contract(work.framework, feed) for feed in feeds or list(work.framework.feeds)]
     if partner is not None and not any(partner in contract.partners for contract in chosen):
         known = sorted({name for contract in chosen for name in contract.partners})
         raise Finding("no such partner", where="--partner", found=partner, expected="one of " + ", ".join(known))
     return [
-        Request(contract.feed, name, period) for contract in chosen for name in contract.partners
-        if partner in (None, name) for period in periods
+        Request(contract.feed, name, period)
+        for contract in chosen
+        for name in contract.partners
+        if partner in (None, name)
+        for period in periods
     ]
 
 
-def wanted_faults(given: Sequence[str], work: Work, requested: Sequence[Request], *, feed: str | None,
-                  partner: str | None, period: str | None) -> list[Wanted]:
+def wanted_faults(
+    given: Sequence[str],
+    work: Work,
+    requested: Sequence[Request],
+    *,
+    feed: str | None,
+    partner: str | None,
+    period: str | None,
+) -> list[Wanted]:
     """The faults asked for, each with the delivery it goes into. Raises Finding when there is no such one."""
     if not given:
         return []
     at = options.named_period(work.framework, period, where="--fault-month") if period is not None else None
-    open_to = [item for item in requested if feed in (None, item.feed) and partner in (None, item.partner)
-               and at in (None, item.period)]
+    open_to = [
+        item
+        for item in requested
+        if feed in (None, item.feed) and partner in (None, item.partner) and at in (None, item.period)
+    ]
     if not open_to:
-        raise Finding("no such delivery to plant faults in", where="--fault",
-                      found=", ".join(str(item) for item in (feed, partner, at) if item is not None),
-                      expected="a feed, partner and period among those simulated", todo="widen the range or --feed")
+        raise Finding(
+            "no such delivery to plant faults in",
+            where="--fault",
+            found=", ".join(str(item) for item in (feed, partner, at) if item is not None),
+            expected="a feed, partner and period among those simulated",
+            todo="widen the range or --feed",
+        )
     wanted: list[Wanted] = []
     for text in given:
         name, _, number = text.partition(":")
@@ -86,15 +105,24 @@ def wanted_faults(given: Sequence[str], work: Work, requested: Sequence[Request]
         target = next((item for item in open_to if name in faults.names(work.framework.feeds[item.feed])), None)
         if target is None:
             known = {fault for item in open_to for fault in faults.names(work.framework.feeds[item.feed])}
-            raise Finding("no such fault", where="--fault", found=name, expected="one of " + ", ".join(sorted(known)),
-                          todo="dci simulate --list-faults")
+            raise Finding(
+                "no such fault",
+                where="--fault",
+                found=name,
+                expected="one of " + ", ".join(sorted(known)),
+                todo="dci simulate --list-faults",
+            )
         wanted.append(Wanted(target, name, int(number or USUAL_FAULTS)))
     for item in wanted:
         beside = [other.fault for other in wanted if other.request == item.request and other is not item]
         if item.fault in faults.FAULTS and item.fault not in _TOGETHER and beside:
-            raise Finding("a fault of a whole file stands alone", where="--fault",
-                          found=", ".join([item.fault, *beside]), expected="one of them in a delivery",
-                          todo="simulate them one after the other, or for other periods")
+            raise Finding(
+                "a fault of a whole file stands alone",
+                where="--fault",
+                found=", ".join([item.fault, *beside]),
+                expected="one of them in a delivery",
+                todo="simulate them one after the other, or for other periods",
+            )
     # What takes rows away goes first, so that the row numbers told are those of the file.
     return sorted(wanted, key=lambda item: item.fault not in _TOGETHER)
 
@@ -104,8 +132,9 @@ class Maker:
 
     def __init__(self, work: Work, folder: Path, *, rows: int | None, seed: int, form: str):
         if form not in encoding.FORMS:
-            raise Finding("unknown form of file", where="--form", found=form,
-                          expected="one of " + ", ".join(encoding.FORMS))
+            raise Finding(
+                "unknown form of file", where="--form", found=form, expected="one of " + ", ".join(encoding.FORMS)
+            )
         self.work, self.folder, self.rows, self.seed, self.form = work, folder, rows, seed, form
 
     @cached_property
@@ -114,10 +143,14 @@ class Maker:
         path = self.work.settings.contracts / self.work.index / "simulation.yaml"
         where = f"{self.work.index}/{path.name}"
         if not path.is_file():
-            raise Finding("this index has no simulation", where=where, found="no such file",
-                          expected="the figures of an invented world",
-                          todo=f"land real files: dci land FILE --index {self.work.index} --feed F --partner P")
-        return simulation.read_profile(contracts.read_yaml(path), where)
+            raise Finding(
+                "this index has no simulation",
+                where=where,
+                found="no such file",
+                expected="the figures of an invented world",
+                todo=f"land real files: dci land FILE --index {self.work.index} --feed F --partner P",
+            )
+        return simulation.read_profile(read_yaml(path), where)
 
     def make(self, request: Request, wanted: Sequence[Wanted] = ()) -> Made:
         """Write one delivery's file, with its faults."""
@@ -126,13 +159,24 @@ class Maker:
         aliases = geography.aliases_at(request.period)
         places = geography.places.join(geography.places_at(request.period), on="code", how="semi")
         frame = simulation.simulate(
-            contract, cadence=self.work.framework.cadence, period=request.period, partner=request.partner,
-            places=places.select("code", "level"), aliases=aliases, profile=self.profile, seed=self.seed,
-            rows=self.rows)
+            contract,
+            cadence=self.work.framework.cadence,
+            period=request.period,
+            partner=request.partner,
+            places=places.select("code", "level"),
+            aliases=aliases,
+            profile=self.profile,
+            seed=self.seed,
+            rows=self.rows,
+        )
         frame, truths = self._faulty(frame, wanted, aliases)
         spoilt = next((item.fault for item in wanted if item.fault in faults.BYTE_FAULTS), None)
-        path = (self.folder / request.feed / request.partner
-                / f"{request.feed}_{request.partner}_{request.period}.{self.form}")
+        path = (
+            self.folder
+            / request.feed
+            / request.partner
+            / f"{request.feed}_{request.partner}_{request.period}.{self.form}"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         with beside.open("wb") as out:
@@ -143,17 +187,25 @@ class Maker:
         os.replace(beside, path)
         return Made(request, path, frame.height, tuple(truths))
 
-    def _faulty(self, frame: pl.DataFrame, wanted: Sequence[Wanted],
-                aliases: pl.DataFrame) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    def _faulty(
+        self, frame: pl.DataFrame, wanted: Sequence[Wanted], aliases: pl.DataFrame
+    ) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
         truths: list[dict[str, Any]] = []
         hit: set[int] = set()
         for item in wanted:
             truth: dict[str, Any] = {"fault": item.fault, "count": 0, "rows": [], "places": []}
             if item.fault not in faults.BYTE_FAULTS:
                 planted = faults.plant(
-                    frame, self.work.framework.feeds[item.request.feed], rule=item.fault, count=item.count,
-                    seed=self.seed, period=item.request.period, avoid=sorted(hit), aliases=aliases,
-                    outside=aliases.filter(pl.col("scope") == "out")["alias"].to_list())
+                    frame,
+                    self.work.framework.feeds[item.request.feed],
+                    rule=item.fault,
+                    count=item.count,
+                    seed=self.seed,
+                    period=item.request.period,
+                    avoid=sorted(hit),
+                    aliases=aliases,
+                    outside=aliases.filter(pl.col("scope") == "out")["alias"].to_list(),
+                )
                 frame = planted.frame
                 hit |= planted.hit
                 rows = sorted(row for found in planted.rows.values() for row in found)
@@ -165,8 +217,9 @@ class Maker:
         if fault != "wrong_encoding" or self.form == "csv":
             return faults.spoil(encoding.encode(frame, contract, form=self.form), contract, fault=fault)
         if self.form == "parquet":
-            raise Finding("a Parquet file has no encoding to get wrong", where="--fault", found=fault,
-                          todo="--form csv or csv.gz")
+            raise Finding(
+                "a Parquet file has no encoding to get wrong", where="--fault", found=fault, todo="--form csv or csv.gz"
+            )
         import gzip
 
         # The letters are wrong, not the packing.
@@ -181,8 +234,15 @@ def write_truth(folder: Path, made: Sequence[Made]) -> None:
     if path.is_file():
         kept = [entry for entry in json.loads(path.read_text(encoding="utf-8")) if entry["file"] not in again]
     new = [
-        {"file": one.path.relative_to(folder).as_posix(), "feed": one.request.feed, "partner": one.request.partner,
-         "period": one.request.period.key, **truth} for one in made for truth in one.truths
+        {
+            "file": one.path.relative_to(folder).as_posix(),
+            "feed": one.request.feed,
+            "partner": one.request.partner,
+            "period": one.request.period.key,
+            **truth,
+        }
+        for one in made
+        for truth in one.truths
     ]
     if new or path.is_file():
         path.write_text(json.dumps([*kept, *new], ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

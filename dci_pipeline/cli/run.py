@@ -16,17 +16,27 @@ if TYPE_CHECKING:
     from dci_pipeline.refresh import Report
     from dci_pipeline.work import Key, Outcome, Step, Work
 
-EXAMPLES = ("Example: dci run"
-            "\n\nOne month: dci run --months 2019-04. What would be computed: dci run --dry-run"
-            "\n\nExit code 1 when a period is held back by a check.")
+EXAMPLES = (
+    "Example: dci run"
+    "\n\nOne month: dci run --months 2019-04. What would be computed: dci run --dry-run"
+    "\n\nExit code 1 when a period is held back by a check."
+)
 
-Direct = Annotated[bool, typer.Option("--direct",
-                                      help="Call the steps one after the other, without Dagster and its history.")]
+Direct = Annotated[
+    bool, typer.Option("--direct", help="Call the steps one after the other, without Dagster and its history.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what is out of date, and compute nothing.")]
 
 
-def run(*, first: options.First = None, last: options.Last = None, months: options.Months = None,
-        direct: Direct = False, dry_run: DryRun = False, index: options.Index = None) -> None:
+def run(
+    *,
+    first: options.First = None,
+    last: options.Last = None,
+    months: options.Months = None,
+    direct: Direct = False,
+    dry_run: DryRun = False,
+    index: options.Index = None,
+) -> None:
     """Compute what is out of date, from validation to the published tables.
 
     Every period whose deliveries are complete, or those named. What is up to date is left alone, so a second run has
@@ -45,30 +55,43 @@ def run(*, first: options.First = None, last: options.Last = None, months: optio
             raise typer.Exit(1)
 
 
-def refresh_index(work: Work, wanted: Sequence[Period] | None, *, direct: bool = False,
-                  dry_run: bool = False) -> tuple[Report | None, Mapping[Period, str]]:
+def refresh_index(
+    work: Work, wanted: Sequence[Period] | None, *, direct: bool = False, dry_run: bool = False
+) -> tuple[Report | None, Mapping[Period, str]]:
     """Refresh the periods that are complete; None when there was nothing to compute. Raises Finding without any."""
     from dci_pipeline import refresh
 
     ready, waiting = refresh.delivered_periods(work, wanted)
     if not ready and not waiting:
-        raise Finding("nothing has been delivered", where=f"{work.index}/feeds", found="no delivery",
-                      expected="deliveries of every feed and partner",
-                      todo=f"dci simulate --index {work.index}, or "
-                           f"dci land FILE --index {work.index} --feed F --partner P")
+        raise Finding(
+            "nothing has been delivered",
+            where=f"{work.index}/feeds",
+            found="no delivery",
+            expected="deliveries of every feed and partner",
+            todo=f"dci simulate --index {work.index}, or dci land FILE --index {work.index} --feed F --partner P",
+        )
     if not ready:
         screen.say("No period is complete.", style="yellow")
         said_waiting(waiting)
         raise typer.Exit(1)
     out_of_date = refresh.stale(work, ready)
     if not out_of_date:
-        screen.say(f"Nothing to do: {screen.count(total_partitions(work, ready), 'partition')} up to date "
-                   f"({screen.ranges(ready)}).", style="green")
+        screen.say(
+            f"Nothing to do: {screen.count(total_partitions(work, ready), 'partition')} up to date "
+            f"({screen.ranges(ready)}).",
+            style="green",
+        )
         return None, waiting
     if dry_run:
-        screen.show("Out of date", ("table", "partitions", "which"), [
-            ["/".join(key), len(parts), screen.ranges(part for part in parts if part is not None) or "the table"]
-            for key, parts in out_of_date.items()], right=("partitions",))
+        screen.show(
+            "Out of date",
+            ("table", "partitions", "which"),
+            [
+                ["/".join(key), len(parts), screen.ranges(part for part in parts if part is not None) or "the table"]
+                for key, parts in out_of_date.items()
+            ],
+            right=("partitions",),
+        )
         return None, waiting
     touched = affected(work, ready, out_of_date)
     left = total_partitions(work, ready) - total_partitions(work, touched)
@@ -93,8 +116,11 @@ def _compute(work: Work, periods: Sequence[Period], *, direct: bool) -> Report:
         task = bar.add_task("starting", total=total_partitions(work, periods))
 
         def moved(step: Step, period: Period | None, done: Outcome | None) -> None:
-            bar.update(task, description=f"{'/'.join(step.key)} {period or ''}".strip()[:44].ljust(44),
-                       advance=0 if done is None else 1)
+            bar.update(
+                task,
+                description=f"{'/'.join(step.key)} {period or ''}".strip()[:44].ljust(44),
+                advance=0 if done is None else 1,
+            )
 
         if direct:
             from dci_pipeline.refresh import run_direct
@@ -121,16 +147,26 @@ def outcome(work: Work, report: Report) -> None:
     for key, found in by_key.items():
         states = [item.state for item in found]
         warned = sum(1 for item in found for check in item.checks if not check.passed)
-        rows.append(["/".join(key), *[states.count(state) or "" for state in ("written", "same", "unchanged")],
-                     screen.mark(f"{warned} failed") if warned else ""])
-    screen.show(f"{work.index}: partitions", ("table", "written", "same rows", "up to date", "checks"), rows,
-                right=("written", "same rows", "up to date"))
+        rows.append(
+            [
+                "/".join(key),
+                *[states.count(state) or "" for state in ("written", "same", "unchanged")],
+                screen.mark(f"{warned} failed") if warned else "",
+            ]
+        )
+    screen.show(
+        f"{work.index}: partitions",
+        ("table", "written", "same rows", "up to date", "checks"),
+        rows,
+        right=("written", "same rows", "up to date"),
+    )
     if report.held:
         reasons: dict[str, list[Period]] = {}
         for period, reason in report.held.items():
             reasons.setdefault(reason, []).append(period)
-        screen.show("Held back", ("periods", "why"), [
-            [screen.ranges(periods), reason] for reason, periods in reasons.items()])
+        screen.show(
+            "Held back", ("periods", "why"), [[screen.ranges(periods), reason] for reason, periods in reasons.items()]
+        )
 
 
 def said_waiting(waiting: Mapping[Period, str]) -> None:
@@ -140,16 +176,26 @@ def said_waiting(waiting: Mapping[Period, str]) -> None:
     by_reason: dict[str, list[Period]] = {}
     for period, reason in waiting.items():
         by_reason.setdefault(reason, []).append(period)
-    screen.show("Waiting", ("periods", "for"), [
-        [screen.ranges(periods), reason.removeprefix("waits for ")] for reason, periods in by_reason.items()])
+    screen.show(
+        "Waiting",
+        ("periods", "for"),
+        [[screen.ranges(periods), reason.removeprefix("waits for ")] for reason, periods in by_reason.items()],
+    )
 
 
 def where_things_are(work: Work) -> None:
     """Where the published file, the deliveries and the history are."""
     layout = work.warehouse.layout
-    screen.show("Where things are", ("", ""), [
-        ["published tables", here(layout.catalogue)], ["deliveries, as received", here(layout.home / "feeds")],
-        ["tables of every stage", here(layout.home)], ["run history", here(work.settings.dagster_home)]])
+    screen.show(
+        "Where things are",
+        ("", ""),
+        [
+            ["published tables", here(layout.catalogue)],
+            ["deliveries, as received", here(layout.home / "feeds")],
+            ["tables of every stage", here(layout.home)],
+            ["run history", here(work.settings.dagster_home)],
+        ],
+    )
 
 
 def here(path: Path) -> str:

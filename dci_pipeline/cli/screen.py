@@ -66,8 +66,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=Text(plain(title), style="bold") if title else None, title_justify="left", box=SIMPLE_HEAD,
-                 pad_edge=False, show_header=any(columns))
+    made = Table(
+        title=Text(plain(title), style="bold") if title else None,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_header=any(columns),
+    )
     for column in columns:
         made.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
     for row in rows:
@@ -83,8 +88,15 @@ def mark(state: str) -> object:
     """A verdict's word in its colour."""
     from rich.text import Text
 
-    colours = {"ok": "green", "pass": "green", "new": "green", "written": "green", "warn": "yellow", "late": "yellow",
-               "fail": "bold red"}
+    colours = {
+        "ok": "green",
+        "pass": "green",
+        "new": "green",
+        "written": "green",
+        "warn": "yellow",
+        "late": "yellow",
+        "fail": "bold red",
+    }
     return Text(state, style=colours.get(state, ""))
 
 
@@ -114,8 +126,12 @@ def progress() -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), MofNCompleteColumn(),
-        TimeElapsedColumn(), console=err(), transient=True,
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err(),
+        transient=True,
     )
 
 

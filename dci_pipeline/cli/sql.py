@@ -20,31 +20,45 @@ from dci_pipeline.findings import Finding
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-EXAMPLES = ("Example: dci sql \"SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node\""
-            "\n\nWhat there is: dci sql. What a table's columns mean: dci sql --describe index_year"
-            "\n\nFrom a file: dci sql - --csv < query.sql > answer.csv")
+EXAMPLES = (
+    "Example: dci sql \"SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node\""
+    "\n\nWhat there is: dci sql. What a table's columns mean: dci sql --describe index_year"
+    "\n\nFrom a file: dci sql - --csv < query.sql > answer.csv"
+)
 
-Query = Annotated[str | None, typer.Argument(metavar="QUERY", show_default=False,
-                                             help="SQL, or - to read it from standard input.")]
-Describe = Annotated[str | None, typer.Option("--describe", metavar="TABLE",
-                                              help="Every column of a table and what it means.")]
+Query = Annotated[
+    str | None, typer.Argument(metavar="QUERY", show_default=False, help="SQL, or - to read it from standard input.")
+]
+Describe = Annotated[
+    str | None, typer.Option("--describe", metavar="TABLE", help="Every column of a table and what it means.")
+]
 AsCsv = Annotated[bool, typer.Option("--csv", help="The whole answer as CSV.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")]
-ToParquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE",
-                                                help="The whole answer into a Parquet file.")]
+ToParquet = Annotated[
+    Path | None, typer.Option("--parquet", metavar="FILE", help="The whole answer into a Parquet file.")
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows shown as a table.")]
 
 _BATCH = 10_000
 
 
-def sql(query: Query = None, *, describe: Describe = None, as_csv: AsCsv = False, as_json: AsJson = False,
-        parquet: ToParquet = None, limit: Limit = 100, index: options.Index = None) -> None:
+def sql(
+    query: Query = None,
+    *,
+    describe: Describe = None,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
+    parquet: ToParquet = None,
+    limit: Limit = 100,
+    index: options.Index = None,
+) -> None:
     """Ask the published tables. Without a query: which tables there are and what they hold."""
     from dci_pipeline.settings import read_settings
 
     if sum((as_csv, as_json, parquet is not None)) > 1:
-        raise Finding("more than one form of answer", found="--csv, --json or --parquet together",
-                      expected="one of them")
+        raise Finding(
+            "more than one form of answer", found="--csv, --json or --parquet together", expected="one of them"
+        )
     settings = read_settings()
     name = options.chosen_index(settings, index)
     if query == "-":
@@ -63,13 +77,23 @@ def _published(path: Path, index: str) -> Iterator[DuckDBPyConnection]:
     import duckdb
 
     if not path.is_file():
-        raise Finding("nothing is published yet", where=str(path), found="no such file",
-                      expected="the published tables", todo=f"dci run --index {index}, or dci demo for a first try")
+        raise Finding(
+            "nothing is published yet",
+            where=str(path),
+            found="no such file",
+            expected="the published tables",
+            todo=f"dci run --index {index}, or dci demo for a first try",
+        )
     try:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
-        raise Finding("the published file does not open", where=str(path), found=_first_line(error),
-                      expected="a DuckDB file", todo=f"delete it and publish again: dci run --index {index}") from error
+        raise Finding(
+            "the published file does not open",
+            where=str(path),
+            found=_first_line(error),
+            expected="a DuckDB file",
+            todo=f"delete it and publish again: dci run --index {index}",
+        ) from error
     try:
         yield connection
     finally:
@@ -84,33 +108,49 @@ def _understood() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise Finding("the query fails", found=" ".join(str(error).split()),
-                      todo="dci sql lists the tables, dci sql --describe TABLE their columns") from error
+        raise Finding(
+            "the query fails",
+            found=" ".join(str(error).split()),
+            todo="dci sql lists the tables, dci sql --describe TABLE their columns",
+        ) from error
 
 
 def _tables(connection: DuckDBPyConnection, index: str) -> None:
     found = connection.execute(
         "SELECT table_name, estimated_size, column_count, comment FROM duckdb_tables() WHERE NOT internal ORDER BY 1"
     ).fetchall()
-    screen.show(f"Published tables of {index}", ("table", "rows", "columns", "what it holds"),
-                [[name, f"{rows:,}", columns, comment] for name, rows, columns, comment in found],
-                right=("rows", "columns"))
+    screen.show(
+        f"Published tables of {index}",
+        ("table", "rows", "columns", "what it holds"),
+        [[name, f"{rows:,}", columns, comment] for name, rows, columns, comment in found],
+        right=("rows", "columns"),
+    )
 
 
 def _describe(connection: DuckDBPyConnection, table: str) -> None:
     found = connection.execute(
         "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() "
-        "WHERE NOT internal AND table_name = ? ORDER BY column_index", [table]).fetchall()
+        "WHERE NOT internal AND table_name = ? ORDER BY column_index",
+        [table],
+    ).fetchall()
     if not found:
         known = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1").fetchall()
-        raise Finding("no such table", where="--describe", found=table,
-                      expected="one of " + ", ".join(str(name) for (name,) in known))
-    screen.show(table, ("column", "type", "may be empty", "what it means"),
-                [[name, kind, "yes" if nullable else "no", comment] for name, kind, nullable, comment in found])
+        raise Finding(
+            "no such table",
+            where="--describe",
+            found=table,
+            expected="one of " + ", ".join(str(name) for (name,) in known),
+        )
+    screen.show(
+        table,
+        ("column", "type", "may be empty", "what it means"),
+        [[name, kind, "yes" if nullable else "no", comment] for name, kind, nullable, comment in found],
+    )
 
 
-def _answer(connection: DuckDBPyConnection, query: str, *, as_csv: bool, as_json: bool, parquet: Path | None,
-            limit: int) -> None:
+def _answer(
+    connection: DuckDBPyConnection, query: str, *, as_csv: bool, as_json: bool, parquet: Path | None, limit: int
+) -> None:
     if parquet is not None:
         if not parquet.absolute().parent.is_dir():
             raise Finding("no such folder", where=str(parquet.parent), todo="make the folder, or give another path")
@@ -132,8 +172,10 @@ def _answer(connection: DuckDBPyConnection, query: str, *, as_csv: bool, as_json
         numbers = {name for at, name in enumerate(names) if all(_is_number(row[at]) for row in shown)}
         screen.show("", names, [[_cell(value) for value in row] for row in shown[:limit]], right=sorted(numbers))
         if len(shown) > limit:
-            screen.say(f"The first {limit:,} rows. More: --limit N, or all of them: --csv, --json or --parquet FILE.",
-                       stderr=True)
+            screen.say(
+                f"The first {limit:,} rows. More: --limit N, or all of them: --csv, --json or --parquet FILE.",
+                stderr=True,
+            )
 
 
 def _batches(connection: DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:

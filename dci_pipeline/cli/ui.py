@@ -29,21 +29,30 @@ def ui(port: Port = 3000) -> None:
 
     settings = read_settings()
     if importlib.util.find_spec("dagster_webserver") is None:
-        raise Finding("the web pages are not installed", found="no package dagster-webserver",
-                      expected="the extra ui", todo="make ui, or: pip install 'dci_pipeline[ui]'")
+        raise Finding(
+            "the web pages are not installed",
+            found="no package dagster-webserver",
+            expected="the extra ui",
+            todo="make ui, or: pip install 'dci_pipeline[ui]'",
+        )
     _free(port)
     from dci_pipeline.defs.launch import ensure_home
 
     ensure_home(settings)
     screen.say(f"http://{HOST}:{port}", style="bold")
-    for line in ("Lineage: the whole path, one group per stage; a table shows its columns, partitions and checks.",
-                 "Runs: what dci run has done. Jobs: launch a refresh of one period.",
-                 "A failed check lists its first offending rows. Stop with Ctrl-C."):
+    for line in (
+        "Lineage: the whole path, one group per stage; a table shows its columns, partitions and checks.",
+        "Runs: what dci run has done. Jobs: launch a refresh of one period.",
+        "A failed check lists its first offending rows. Stop with Ctrl-C.",
+    ):
         screen.say(line)
     sys.stdout.flush()
     # The Dagster processes find warehouse and contracts where this one does, wherever they are started.
-    environment = os.environ | {"DAGSTER_HOME": str(settings.dagster_home), "DCI_WAREHOUSE": str(settings.warehouse),
-                                "DCI_CONTRACTS": str(settings.contracts)}
+    environment = os.environ | {
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DCI_WAREHOUSE": str(settings.warehouse),
+        "DCI_CONTRACTS": str(settings.contracts),
+    }
     os.execve(sys.executable, command(port), environment)  # noqa: S606 - no shell is meant
 
 
@@ -62,6 +71,9 @@ def _free(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise Conflict("the port is taken", where=f"{HOST}:{port}", found=error.strerror,
-                           todo=f"look there with a browser, it may be this very page; or dci ui --port {port + 1}"
-                           ) from error
+            raise Conflict(
+                "the port is taken",
+                where=f"{HOST}:{port}",
+                found=error.strerror,
+                todo=f"look there with a browser, it may be this very page; or dci ui --port {port + 1}",
+            ) from error

@@ -38,5 +38,9 @@ def engine(name: str, *, temp_directory: Path | None = None) -> Generator[Engine
         finally:
             opened.close()
     else:
-        raise Finding("no such engine", found=name, expected="one of " + ", ".join(NAMES),
-                      todo="correct the engine in the settings")
+        raise Finding(
+            "no such engine",
+            found=name,
+            expected="one of " + ", ".join(NAMES),
+            todo="correct the engine in the settings",
+        )

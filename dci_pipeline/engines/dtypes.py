@@ -29,5 +29,10 @@ def canonical(frame: pl.DataFrame) -> pl.DataFrame:
 def _fits(column: pl.Series) -> None:
     beyond = column.filter(column.is_not_null() & column.cast(pl.Int64, strict=False).is_null())
     if len(beyond):
-        raise Finding("an integer beyond 64 bits", where=f"column {column.name}", found=beyond[0],
-                      expected=f"at most {LARGEST}", todo="count in a larger unit")
+        raise Finding(
+            "an integer beyond 64 bits",
+            where=f"column {column.name}",
+            found=beyond[0],
+            expected=f"at most {LARGEST}",
+            todo="count in a larger unit",
+        )

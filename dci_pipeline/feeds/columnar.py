@@ -45,13 +45,19 @@ def _arrow_parquet(spool: BinaryIO, *, name: str, contract: FeedContract) -> Ite
     wanted = header.check_columns(list(schema.names), name=name, contract=contract)
     odd = [f"{field.name}: {field.type}" for field in schema if field.name in wanted and not _plain(pa, field.type)]
     if odd:
-        raise Finding("columns that are no plain values", where=name, found="; ".join(odd),
-                      expected="text, numbers, dates", todo="ask the partner for flat columns")
+        raise Finding(
+            "columns that are no plain values",
+            where=name,
+            found="; ".join(odd),
+            expected="text, numbers, dates",
+            todo="ask the partner for flat columns",
+        )
     groups: Any = reader.metadata
     unpacked = sum(int(groups.row_group(at).total_byte_size) for at in range(groups.num_row_groups))
     if unpacked > contract.max_bytes or int(groups.num_rows) > contract.max_bytes:
-        raise decoding.too_large(name, f"{unpacked:,} bytes and {groups.num_rows:,} rows once unpacked",
-                                 contract.max_bytes)
+        raise decoding.too_large(
+            name, f"{unpacked:,} bytes and {groups.num_rows:,} rows once unpacked", contract.max_bytes
+        )
     decoded = 0
     for batch in cast("Iterator[Any]", reader.iter_batches(batch_size=1 << 16, columns=wanted, use_threads=False)):
         # Neither offsets nor text are checked by the reader, and what comes after trusts them.
@@ -67,9 +73,20 @@ def _plain(pa: Any, type_: Any) -> bool:
     kinds = pa.types
     if kinds.is_dictionary(type_):
         return _plain(pa, type_.value_type) and not kinds.is_dictionary(type_.value_type)
-    return any(test(type_) for test in (
-        kinds.is_integer, kinds.is_floating, kinds.is_string, kinds.is_large_string, kinds.is_date, kinds.is_timestamp,
-        kinds.is_boolean, kinds.is_null, kinds.is_decimal))
+    return any(
+        test(type_)
+        for test in (
+            kinds.is_integer,
+            kinds.is_floating,
+            kinds.is_string,
+            kinds.is_large_string,
+            kinds.is_date,
+            kinds.is_timestamp,
+            kinds.is_boolean,
+            kinds.is_null,
+            kinds.is_decimal,
+        )
+    )
 
 
 def _native(pa: Any, batch: Any) -> pl.DataFrame:
@@ -86,7 +103,8 @@ def _native(pa: Any, batch: Any) -> pl.DataFrame:
     exact = [field.name for field in batch.schema if pa.types.is_decimal(field.type)]
     # 5.00 is a whole number in a decimal column: the places belong to the column, not to the value.
     return frame_of(pa.Table.from_arrays(columns, names=batch.schema.names)).with_columns(
-        pl.col(name).str.replace(r"\.0+$", "") for name in exact)
+        pl.col(name).str.replace(r"\.0+$", "") for name in exact
+    )
 
 
 def arrow(part: str = "") -> Any:
@@ -101,5 +119,10 @@ def frame_of(table: Any) -> pl.DataFrame:
 
 def not_parquet(name: str, found: str) -> Finding:
     """The Finding for a file that should be Parquet and is not."""
-    return Finding("truncated or not a Parquet file", where=name, found=found, expected="a complete Parquet file",
-                   todo="ask the partner to send the file again")
+    return Finding(
+        "truncated or not a Parquet file",
+        where=name,
+        found=found,
+        expected="a complete Parquet file",
+        todo="ask the partner to send the file again",
+    )

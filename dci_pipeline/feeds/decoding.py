@@ -21,11 +21,7 @@ PARQUET = b"PAR1"
 
 _CHUNK = 1 << 20
 _IN_MEMORY = 64 << 20
-_BOMS = (
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-    (codecs.BOM_UTF8, "utf-8 with a byte order mark"),
-)
+_BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (codecs.BOM_UTF8, "utf-8 with a byte order mark"))
 
 
 class Limited:
@@ -60,9 +56,13 @@ class Limited:
         try:
             data = self._stream.read(size)
         except (BadGzipFile, zlib.error, EOFError) as error:
-            raise Finding("a gzip file that is damaged or cut short", where=self._name,
-                          found=f"{error} after {self.count:,} unpacked bytes", expected="a complete gzip file",
-                          todo="ask the partner to send the file again") from error
+            raise Finding(
+                "a gzip file that is damaged or cut short",
+                where=self._name,
+                found=f"{error} after {self.count:,} unpacked bytes",
+                expected="a complete gzip file",
+                todo="ask the partner to send the file again",
+            ) from error
         self.count += len(data)
         if self.count > self._limit:
             raise too_large(self._name, f"more than {self._limit:,} bytes {self._what}", self._limit)
@@ -71,8 +71,13 @@ class Limited:
 
 def too_large(name: str, found: str, limit: int) -> Finding:
     """The Finding for a file past its contract's size limit."""
-    return Finding("larger than the contract allows", where=name, found=found, expected=f"at most {limit:,} bytes",
-                   todo="check with the partner that the file is what it should be, then split it or raise maxBytes")
+    return Finding(
+        "larger than the contract allows",
+        where=name,
+        found=found,
+        expected=f"at most {limit:,} bytes",
+        todo="check with the partner that the file is what it should be, then split it or raise maxBytes",
+    )
 
 
 def unpacked(stream: BinaryIO, *, name: str, limit: int) -> Limited:
@@ -113,8 +118,13 @@ class Utf8(io.RawIOBase):
         try:
             self._codec = codecs.lookup(encoding).name
         except LookupError:
-            raise Finding("unknown encoding in the contract", where=name, found=encoding,
-                          expected="an encoding such as utf-8 or gb18030", todo="correct file.encoding") from None
+            raise Finding(
+                "unknown encoding in the contract",
+                where=name,
+                found=encoding,
+                expected="an encoding such as utf-8 or gb18030",
+                todo="correct file.encoding",
+            ) from None
         self._stream = stream
         self._name = name
         self._encoding = encoding
@@ -203,13 +213,21 @@ class Utf8(io.RawIOBase):
         first = next((at for at, letter in enumerate(text) if letter >= "\u0800"), None)
         if first is not None:
             before = text[:first].encode()
-            raise self._wrong(self._offset + len(before), self._lines + before.count(b"\n") + 1,
-                              f"{text[first]!r} as {chunk[len(before):len(before) + 3]!r}", "utf-8")
+            raise self._wrong(
+                self._offset + len(before),
+                self._lines + before.count(b"\n") + 1,
+                f"{text[first]!r} as {chunk[len(before) : len(before) + 3]!r}",
+                "utf-8",
+            )
 
     def _undecodable(self, window: bytes, at: int, window_offset: int) -> Finding:
         line = self._lines + window[:at].count(b"\n") + 1
-        return self._wrong(window_offset + at, line, f"{window[at:at + 4]!r}",
-                           _guess(self._stream_start(window, window_offset), window, self._codec))
+        return self._wrong(
+            window_offset + at,
+            line,
+            f"{window[at : at + 4]!r}",
+            _guess(self._stream_start(window, window_offset), window, self._codec),
+        )
 
     def _stream_start(self, window: bytes, window_offset: int) -> bytes:
         return window[:4] if window_offset == 0 else b""
@@ -218,7 +236,8 @@ class Utf8(io.RawIOBase):
         return Finding(
             "text in another encoding than the contract's, or damaged",
             where=f"{self._name} line {line}, byte {offset:,}",
-            found=f"{found}; the file looks like {guess}", expected=f"{self._encoding} throughout",
+            found=f"{found}; the file looks like {guess}",
+            expected=f"{self._encoding} throughout",
             todo=f"ask the partner for {self._encoding}, or change file.encoding in a new version of the contract",
         )
 

@@ -16,8 +16,13 @@ import polars as pl
 from dci_pipeline.findings import Finding
 
 _RESERVED = {"file", "file_row", "unparsed"}
-_DATES = {"yyyy-MM-dd": "%Y-%m-%d", "yyyyMMdd": "%Y%m%d", "yyyy/MM/dd": "%Y/%m/%d", "dd.MM.yyyy": "%d.%m.%Y",
-          "dd/MM/yyyy": "%d/%m/%Y"}
+_DATES = {
+    "yyyy-MM-dd": "%Y-%m-%d",
+    "yyyyMMdd": "%Y%m%d",
+    "yyyy/MM/dd": "%Y/%m/%d",
+    "dd.MM.yyyy": "%d.%m.%Y",
+    "dd/MM/yyyy": "%d/%m/%Y",
+}
 _PERIOD = r"^\d{4}-?(?:Q[1-4]|H[12])$|^\d{4}-\d{2}$"
 _PARTNER_NAMES = re.compile(r"partner|provider|supplier|伙伴|来源", re.IGNORECASE)
 _ID_NAMES = re.compile(r"(?:^|_)(?:id|no|nr|key|uuid)$|编号|流水号|record", re.IGNORECASE)
@@ -41,8 +46,16 @@ class _Guess:
     multiplied: bool = False
 
 
-def draft(frame: pl.DataFrame, *, index: str, feed: str, file: str, encoding: str = "utf-8", delimiter: str = ",",
-          aliases: Collection[str] = ()) -> str:
+def draft(
+    frame: pl.DataFrame,
+    *,
+    index: str,
+    feed: str,
+    file: str,
+    encoding: str = "utf-8",
+    delimiter: str = ",",
+    aliases: Collection[str] = (),
+) -> str:
     """The YAML text of a contract for files like `frame` (as `sampling.sample` gives it), guesses marked `# guess:`.
 
     `aliases` are names of places, if there are any to tell the place column by. Raises Finding when no column can be
@@ -50,10 +63,17 @@ def draft(frame: pl.DataFrame, *, index: str, feed: str, file: str, encoding: st
     """
     guesses = _roles(frame, [_typed(frame[source], source) for source in frame.columns], frozenset(aliases))
     if not any(guess.role == "measure" for guess in guesses):
-        raise Finding("no column with numbers that are not negative: a feed needs a measure", where=file,
-                      found=", ".join(frame.columns))
-    return "\n".join(_lines(frame, _named(guesses), index=index, feed=feed, file=file, encoding=encoding,
-                            delimiter=delimiter)) + "\n"
+        raise Finding(
+            "no column with numbers that are not negative: a feed needs a measure",
+            where=file,
+            found=", ".join(frame.columns),
+        )
+    return (
+        "\n".join(
+            _lines(frame, _named(guesses), index=index, feed=feed, file=file, encoding=encoding, delimiter=delimiter)
+        )
+        + "\n"
+    )
 
 
 def _typed(values: pl.Series, source: str) -> _Guess:
@@ -89,10 +109,17 @@ def _number(given: pl.Series, guess: _Guess) -> _Guess:
     if not isinstance(top, int | float) or not isinstance(low, int | float) or not low >= 0 or top == float("inf"):
         return replace(guess, role="", why="numbers that are negative or no numbers cannot be a measure")
     if given.dtype.is_integer():
-        return replace(guess, type="integer", role="measure", maximum=_round_above(int(top)),
-                       why="whole numbers, none negative")
-    return replace(guess, type="integer", role="measure", multiplied=True, maximum=_round_above(int(top * 100)),
-                   why="numbers with decimal places, kept in hundredths")
+        return replace(
+            guess, type="integer", role="measure", maximum=_round_above(int(top)), why="whole numbers, none negative"
+        )
+    return replace(
+        guess,
+        type="integer",
+        role="measure",
+        multiplied=True,
+        maximum=_round_above(int(top * 100)),
+        why="numbers with decimal places, kept in hundredths",
+    )
 
 
 def _round_above(top: int) -> int:
@@ -103,11 +130,18 @@ def _round_above(top: int) -> int:
 def _roles(frame: pl.DataFrame, guesses: list[_Guess], aliases: frozenset[str]) -> list[_Guess]:
     """Roles that one column only can play, given to the column that fits best; small text columns become dimensions."""
     place = _place(frame, guesses, aliases)
-    texts = [guess for guess in guesses if guess.source != place and guess.role == "dimension"
-             and guess.type == "string"]
+    texts = [
+        guess for guess in guesses if guess.source != place and guess.role == "dimension" and guess.type == "string"
+    ]
     partner = next((guess.source for guess in texts if _PARTNER_NAMES.search(guess.source)), None)
-    counted = [guess for guess in guesses if guess.source != place and guess.role in ("dimension", "measure")
-               and guess.required and _ID_NAMES.search(guess.source)]
+    counted = [
+        guess
+        for guess in guesses
+        if guess.source != place
+        and guess.role in ("dimension", "measure")
+        and guess.required
+        and _ID_NAMES.search(guess.source)
+    ]
     number = next((guess.source for guess in counted if frame[guess.source].is_unique().all()), None)
     taken: set[str] = set()
     found: list[_Guess] = []
@@ -124,8 +158,7 @@ def _roles(frame: pl.DataFrame, guesses: list[_Guess], aliases: frozenset[str]) 
         elif guess.role == "dimension" and guess.type == "string":
             values = tuple(sorted(frame[guess.source].drop_nulls().cast(pl.String).unique().to_list()))
             few = len(values) <= _FEW
-            changed = replace(guess, values=values if few else (),
-                              why=f"{len(values)} different values in the sample")
+            changed = replace(guess, values=values if few else (), why=f"{len(values)} different values in the sample")
         else:
             changed = guess
         taken.add(changed.role)
@@ -134,8 +167,11 @@ def _roles(frame: pl.DataFrame, guesses: list[_Guess], aliases: frozenset[str]) 
 
 
 def _place(frame: pl.DataFrame, guesses: list[_Guess], aliases: frozenset[str]) -> str:
-    usable = [guess for guess in guesses if guess.role in ("dimension", "measure") and not guess.multiplied
-              and guess.type != "boolean"]
+    usable = [
+        guess
+        for guess in guesses
+        if guess.role in ("dimension", "measure") and not guess.multiplied and guess.type != "boolean"
+    ]
     known: dict[str, float] = {}
     for guess in usable:
         values = frame[guess.source].drop_nulls().cast(pl.String)
@@ -144,16 +180,21 @@ def _place(frame: pl.DataFrame, guesses: list[_Guess], aliases: frozenset[str]) 
     if best and known[best] >= 0.5:
         return best
     tests: list[Callable[[_Guess], bool]] = [
-        lambda guess: guess.type == "string" and not _ID_NAMES.search(guess.source)
-        and not _PARTNER_NAMES.search(guess.source),
+        lambda guess: (
+            guess.type == "string" and not _ID_NAMES.search(guess.source) and not _PARTNER_NAMES.search(guess.source)
+        ),
         lambda guess: guess.type == "string",
     ]
     for test in tests:
         fits = [guess.source for guess in usable if test(guess)]
         if fits:
             return max(fits, key=lambda source: frame[source].n_unique())
-    raise Finding("no column that could name places", where="draft", found=", ".join(frame.columns),
-                  expected="a text column with codes or names of places")
+    raise Finding(
+        "no column that could name places",
+        where="draft",
+        found=", ".join(frame.columns),
+        expected="a text column with codes or names of places",
+    )
 
 
 def _named(guesses: list[_Guess]) -> list[_Guess]:
@@ -169,8 +210,9 @@ def _named(guesses: list[_Guess]) -> list[_Guess]:
     return named
 
 
-def _lines(frame: pl.DataFrame, guesses: list[_Guess], *, index: str, feed: str, file: str, encoding: str,
-           delimiter: str) -> list[str]:
+def _lines(
+    frame: pl.DataFrame, guesses: list[_Guess], *, index: str, feed: str, file: str, encoding: str, delimiter: str
+) -> list[str]:
     kept = [guess for guess in guesses if guess.role]
     key, unique = _key(frame, kept)
     partner = next((guess for guess in kept if guess.role == "partner"), None)
@@ -178,23 +220,35 @@ def _lines(frame: pl.DataFrame, guesses: list[_Guess], *, index: str, feed: str,
     ignored = [guess for guess in guesses if not guess.role]
     lines = [
         f"# Drafted from {_plain(file)}. Check every line marked `guess:` with the partner before relying on it.",
-        "apiVersion: v3.1.0", "kind: DataContract", f"id: {_text(f'{index}.feeds.{feed}')}", f"name: {_text(feed)}",
-        "version: 0.1.0", "status: draft",
+        "apiVersion: v3.1.0",
+        "kind: DataContract",
+        f"id: {_text(f'{index}.feeds.{feed}')}",
+        f"name: {_text(feed)}",
+        "version: 0.1.0",
+        "status: draft",
         'description: {purpose: "", usage: "", limitations: ""}  # guess: say what the figures mean and leave out',
         "customProperties:",
         '  - {property: validFrom, value: "2000-01"}  # guess: the first period this contract applies to',
         "  - property: partners",
         "    value:",
-        *(f"      - {{partner: {_text(name)}, name_zh: \"\", name_en: \"\"}}  # guess: "
-          + ("a value of the partner column" if partner else "no column says who sends the file")
-          for name in (partners[:_FEW] or ["partner_a"])),
+        *(
+            f'      - {{partner: {_text(name)}, name_zh: "", name_en: ""}}  # guess: '
+            + ("a value of the partner column" if partner else "no column says who sends the file")
+            for name in (partners[:_FEW] or ["partner_a"])
+        ),
         "  - property: file",
         f"    value: {{encoding: {_text(encoding)}, delimiter: {_text(delimiter)}, maxBytes: 2000000000}}"
         "  # guess: encoding and delimiter from the sample, maxBytes generous",
         "  - {property: expectedDay, value: 10}  # guess: day after the period's end by which the file should be here",
         "  - {property: absentRow, value: missing}  # guess: a place without a row is missing, not zero",
-        *([f"  - {{property: ignoredColumns, value: [{', '.join(_text(guess.source) for guess in ignored)}]}}"
-           "  # guess: " + _plain("; ".join(f"{guess.source}: {guess.why}" for guess in ignored))] if ignored else []),
+        *(
+            [
+                f"  - {{property: ignoredColumns, value: [{', '.join(_text(guess.source) for guess in ignored)}]}}"
+                "  # guess: " + _plain("; ".join(f"{guess.source}: {guess.why}" for guess in ignored))
+            ]
+            if ignored
+            else []
+        ),
         "  - property: thresholds",
         "    value:",
         "      every_rule: {at_most: 1, severity: error}  # guess: per cent of a delivery's rows",
@@ -227,20 +281,28 @@ def _property(guess: _Guess, key: int, unique: bool) -> list[str]:
     if guess.format:
         lines.append(f"        logicalTypeOptions: {{format: {_text(guess.format)}}}")
     if guess.role == "measure":
-        lines.append(f"        logicalTypeOptions: {{minimum: 0, maximum: {guess.maximum}}}"
-                     "  # guess: a round number above the largest value of the sample")
-    lines.append(f"        required: {str(guess.required).lower()}"
-                 + ("  # guess: never empty in the sample" if guess.required else "  # guess: empty in places"))
+        lines.append(
+            f"        logicalTypeOptions: {{minimum: 0, maximum: {guess.maximum}}}"
+            "  # guess: a round number above the largest value of the sample"
+        )
+    lines.append(
+        f"        required: {str(guess.required).lower()}"
+        + ("  # guess: never empty in the sample" if guess.required else "  # guess: empty in places")
+    )
     if key:
         told = "tells the sample's records apart" if unique else "does not tell all the sample's records apart"
         lines += [f"        primaryKey: true  # guess: the key {told}", f"        primaryKeyPosition: {key}"]
     if guess.values:
         lines += [
-            "        quality:", f"          - name: {_text(guess.name + '.one_of')}", "            type: library",
+            "        quality:",
+            f"          - name: {_text(guess.name + '.one_of')}",
+            "            type: library",
             "            metric: invalidValues",
             f"            arguments: {{validValues: [{', '.join(map(_text, guess.values))}]}}"
             "  # guess: the values of the sample",
-            "            mustBeLessOrEqualTo: 1.0", "            unit: percent", "            severity: error",
+            "            mustBeLessOrEqualTo: 1.0",
+            "            unit: percent",
+            "            severity: error",
         ]
     custom = [("role", guess.role)]
     if guess.source != guess.name:
@@ -248,19 +310,33 @@ def _property(guess: _Guess, key: int, unique: bool) -> list[str]:
     if guess.role == "measure":
         custom.append(("unit", ""))
     lines.append("        customProperties:")
-    lines += [f"          - {{property: {name}, value: {_text(value)}}}  # guess: {said}" for name, value, said in (
-        (name, value, {"role": _plain(guess.why), "source": "the name in the partner's file",
-                       "unit": "say what is counted"}[name]) for name, value in custom)]
+    lines += [
+        f"          - {{property: {name}, value: {_text(value)}}}  # guess: {said}"
+        for name, value, said in (
+            (
+                name,
+                value,
+                {"role": _plain(guess.why), "source": "the name in the partner's file", "unit": "say what is counted"}[
+                    name
+                ],
+            )
+            for name, value in custom
+        )
+    ]
     if guess.multiplied:
-        lines += ["          - {property: multiplier, value: 100}  # guess: hundredths, such as fen of a yuan",
-                  "          - {property: round, value: half_even}"]
+        lines += [
+            "          - {property: multiplier, value: 100}  # guess: hundredths, such as fen of a yuan",
+            "          - {property: round, value: half_even}",
+        ]
     return lines
 
 
 def _text(value: str) -> str:
     """A string no YAML reader takes for anything else; letters kept where they can be printed."""
-    letters = [f"\\{letter}" if letter in '"\\' else letter if letter.isprintable() else f"\\U{ord(letter):08X}"
-               for letter in value]
+    letters = [
+        f"\\{letter}" if letter in '"\\' else letter if letter.isprintable() else f"\\U{ord(letter):08X}"
+        for letter in value
+    ]
     return '"' + "".join(letters) + '"'
 
 

@@ -53,8 +53,11 @@ def _csv(frame: pl.DataFrame, contract: FeedContract, out: BinaryIO) -> None:
         try:
             out.write(text.encode(contract.encoding))
         except UnicodeEncodeError as error:
-            raise Finding("text the contract's encoding cannot write", found=repr(text[error.start:error.end]),
-                          expected=contract.encoding) from error
+            raise Finding(
+                "text the contract's encoding cannot write",
+                found=repr(text[error.start : error.end]),
+                expected=contract.encoding,
+            ) from error
 
 
 def _ragged(text: str, extra: list[str | None], delimiter: str, *, header: bool) -> str:

@@ -64,8 +64,18 @@ def names(contract: FeedContract) -> list[str]:
     return rules + list(ROW_FAULTS) + whole
 
 
-def plant(frame: pl.DataFrame, contract: FeedContract, *, rule: str, count: int, seed: int, period: Period,
-          avoid: Collection[int] = (), outside: Sequence[str] = (), aliases: pl.DataFrame | None = None) -> Planted:
+def plant(
+    frame: pl.DataFrame,
+    contract: FeedContract,
+    *,
+    rule: str,
+    count: int,
+    seed: int,
+    period: Period,
+    avoid: Collection[int] = (),
+    outside: Sequence[str] = (),
+    aliases: pl.DataFrame | None = None,
+) -> Planted:
     """`frame` (the columns of a partner's file) with `count` faults of one kind, all columns text from then on.
 
     `rule` is a rule's id, 'key.unique.conflict' (a copy that says something else) or a name in FRAME_FAULTS. Records
@@ -87,12 +97,23 @@ def plant(frame: pl.DataFrame, contract: FeedContract, *, rule: str, count: int,
         return _copies(text, contract, rows, conflict=broken is None)
     if broken.kind == "shape":
         extra = [None] * text.height if EXTRA not in text.columns else text[EXTRA].to_list()
-        return Planted(_set(text.with_columns(pl.Series(EXTRA, extra, dtype=pl.String)), EXTRA, rows,
-                            ["surplus"] * count), {rule: rows})
+        return Planted(
+            _set(text.with_columns(pl.Series(EXTRA, extra, dtype=pl.String)), EXTRA, rows, ["surplus"] * count),
+            {rule: rows},
+        )
     column = contract.by_name[broken.column]
-    values = [_bad(str(text[column.source][row - 1]), broken, column=column, contract=contract, period=period,
-                   outside=outside, at=at)
-              for at, row in enumerate(rows)]
+    values = [
+        _bad(
+            str(text[column.source][row - 1]),
+            broken,
+            column=column,
+            contract=contract,
+            period=period,
+            outside=outside,
+            at=at,
+        )
+        for at, row in enumerate(rows)
+    ]
     return Planted(_set(text, column.source, rows, values), {rule: rows})
 
 
@@ -123,8 +144,9 @@ def _set(frame: pl.DataFrame, column: str, rows: Sequence[int], values: Sequence
     return frame.with_columns(changed.alias(column))
 
 
-def _bad(value: str, rule: Rule, *, column: Column, contract: FeedContract, period: Period, outside: Sequence[str],
-         at: int) -> str | None:
+def _bad(
+    value: str, rule: Rule, *, column: Column, contract: FeedContract, period: Period, outside: Sequence[str], at: int
+) -> str | None:
     """A value in place of `value` that breaks `rule` and nothing else."""
     if rule.kind == "not_null":
         return None
@@ -136,8 +158,11 @@ def _bad(value: str, rule: Rule, *, column: Column, contract: FeedContract, peri
     if rule.kind == "pattern":
         return _off_pattern(value, column, contract, period)
     if rule.kind == "one_of":
-        return next(text for text in ("unlisted", "unlisted-1", "00") if text not in column.values
-                    and (column.pattern is None or re.search(column.pattern, text)))
+        return next(
+            text
+            for text in ("unlisted", "unlisted-1", "00")
+            if text not in column.values and (column.pattern is None or re.search(column.pattern, text))
+        )
     if rule.kind == "partner":
         return next((name for name in contract.partners if name != value), f"{value}_x")
     if rule.kind == "in_period":
@@ -148,8 +173,12 @@ def _bad(value: str, rule: Rule, *, column: Column, contract: FeedContract, peri
         return f"{_NOWHERE} {at}"
     if rule.kind == "in_scope":
         if not outside:
-            raise Finding("no names of units outside the index to plant", where=contract.where, found=rule.id,
-                          todo="pass those of the geography's excluded list")
+            raise Finding(
+                "no names of units outside the index to plant",
+                where=contract.where,
+                found=rule.id,
+                todo="pass those of the geography's excluded list",
+            )
         return outside[at % len(outside)]
     raise Finding("no fault is known for this kind of rule", where=contract.where, found=rule.kind)
 
@@ -170,8 +199,11 @@ def _off_pattern(value: str, column: Column, contract: FeedContract, period: Per
     for text in tries:
         if not re.search(column.pattern or "", text) and not column.values:
             return text
-    raise Finding("this pattern cannot be broken without breaking another rule", where=contract.where,
-                  found=f"{column.name}: {column.pattern}")
+    raise Finding(
+        "this pattern cannot be broken without breaking another rule",
+        where=contract.where,
+        found=f"{column.name}: {column.pattern}",
+    )
 
 
 def _names_period(text: str, period: Period) -> bool:
@@ -194,8 +226,16 @@ def _copies(text: pl.DataFrame, contract: FeedContract, rows: list[int], *, conf
     return Planted(pl.concat([text, copies]), {"key.unique": rows + new})
 
 
-def _whole(text: pl.DataFrame, contract: FeedContract, *, rule: str, count: int, seed: int, period: Period,
-           aliases: pl.DataFrame | None) -> Planted:
+def _whole(
+    text: pl.DataFrame,
+    contract: FeedContract,
+    *,
+    rule: str,
+    count: int,
+    seed: int,
+    period: Period,
+    aliases: pl.DataFrame | None,
+) -> Planted:
     if rule == "unknown_column":
         return Planted(text.with_columns(pl.lit("?").alias("surprise")))
     if rule == "missing_column":
@@ -206,8 +246,11 @@ def _whole(text: pl.DataFrame, contract: FeedContract, *, rule: str, count: int,
         return _wrong_month(text, contract, period)
     place = contract.place.source
     meant = text.select(alias=pl.col(place))
-    meant = meant.with_columns(place=pl.col("alias")) if aliases is None else meant.join(
-        aliases.select("alias", "place"), on="alias", how="left", maintain_order="left")
+    meant = (
+        meant.with_columns(place=pl.col("alias"))
+        if aliases is None
+        else meant.join(aliases.select("alias", "place"), on="alias", how="left", maintain_order="left")
+    )
     known = meant["place"].drop_nulls().unique().sort().to_list()
     gone = sorted(np.random.default_rng([seed, *rule.encode()]).choice(known, count, replace=False).tolist())
     return Planted(text.filter(~meant["place"].is_in(gone).fill_null(False)), places=gone)

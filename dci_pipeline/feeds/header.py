@@ -24,19 +24,34 @@ def check_columns(found: Sequence[str], *, name: str, contract: FeedContract) ->
     doubled = sorted(column for column, times in Counter(found).items() if times > 1)
     if not (missing or unknown or doubled):
         return wanted
-    says = [f"{what} {', '.join(map(repr, columns))}" for what, columns in (
-        ("missing column", missing), ("unknown column", unknown), ("repeated column", doubled)) if columns]
+    says = [
+        f"{what} {', '.join(map(repr, columns))}"
+        for what, columns in (("missing column", missing), ("unknown column", unknown), ("repeated column", doubled))
+        if columns
+    ]
     likely = {column: difflib.get_close_matches(column, unknown, n=1, cutoff=0.6) for column in missing}
     hints = [f"{near[0]!r} may be meant as {column!r}" for column, near in likely.items() if near]
     if len(found) == 1 and missing:
-        hints += [f"the separator may be {sign!r} and not {contract.delimiter!r}"
-                  for sign in (",", ";", "\t", "|") if sign != contract.delimiter and sign in found[0]]
-    raise Finding("; ".join(says)[:2000], where=name, found=", ".join(found)[:2000],
-                  expected=", ".join(contract.file_columns),
-                  todo="; ".join([*hints, "ask the partner, or give the contract a new version if files have changed"]))
+        hints += [
+            f"the separator may be {sign!r} and not {contract.delimiter!r}"
+            for sign in (",", ";", "\t", "|")
+            if sign != contract.delimiter and sign in found[0]
+        ]
+    raise Finding(
+        "; ".join(says)[:2000],
+        where=name,
+        found=", ".join(found)[:2000],
+        expected=", ".join(contract.file_columns),
+        todo="; ".join([*hints, "ask the partner, or give the contract a new version if files have changed"]),
+    )
 
 
 def no_rows(name: str, found: str) -> Finding:
     """The Finding for a file without records."""
-    return Finding("no rows", where=name, found=found, expected="at least one record",
-                   todo="ask the partner; a partner without data for the period sends no file")
+    return Finding(
+        "no rows",
+        where=name,
+        found=found,
+        expected="at least one record",
+        todo="ask the partner; a partner without data for the period sends no file",
+    )

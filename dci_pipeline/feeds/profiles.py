@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from dci_pipeline import periods
-from dci_pipeline.contracts import only
+from dci_pipeline.data_files import only
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 
@@ -78,10 +78,14 @@ def read_profile(raw: Mapping[str, Any], where: str) -> Profile:
     try:
         return Profile(
             first=str(top["first"]),
-            places=Places(sizes=_numbers(places["sizes"], f"{where} places.sizes"),
-                          **{key: float(places[key]) for key in _PLACES - {"sizes"}}),
-            feeds={str(feed): _feed(spec, f"{where} feeds.{feed}")
-                   for feed, spec in cast("dict[str, Any]", top["feeds"]).items()},
+            places=Places(
+                sizes=_numbers(places["sizes"], f"{where} places.sizes"),
+                **{key: float(places[key]) for key in _PLACES - {"sizes"}},
+            ),
+            feeds={
+                str(feed): _feed(spec, f"{where} feeds.{feed}")
+                for feed, spec in cast("dict[str, Any]", top["feeds"]).items()
+            },
             where=where,
         )
     except (TypeError, ValueError, AttributeError) as error:
@@ -102,10 +106,15 @@ def _feed(raw: object, where: str) -> FeedProfile:
         parts = _all(total, _TOTAL, f"{where} totals.{name}")
         totals[str(name)] = (str(parts["value"]), _numbers(parts["of_sum"], f"{where} totals.{name} of_sum"))
     return FeedProfile(
-        rows=int(spec.get("rows", 6000)), partners=_numbers(spec.get("partners") or {}, f"{where} partners"),
-        shares=shares, follows=follows, totals=totals,
-        measures={str(name): _measure(item, f"{where} measures.{name}")
-                  for name, item in cast("dict[str, Any]", spec.get("measures") or {}).items()},
+        rows=int(spec.get("rows", 6000)),
+        partners=_numbers(spec.get("partners") or {}, f"{where} partners"),
+        shares=shares,
+        follows=follows,
+        totals=totals,
+        measures={
+            str(name): _measure(item, f"{where} measures.{name}")
+            for name, item in cast("dict[str, Any]", spec.get("measures") or {}).items()
+        },
     )
 
 
@@ -114,8 +123,10 @@ def _measure(raw: object, where: str) -> MeasureProfile:
     growth: object = spec["growth"]
     by_year = cast("dict[Any, Any]", growth if isinstance(growth, dict) else {1: growth})
     return MeasureProfile(
-        level=float(spec["level"]), growth={int(year): float(rate) for year, rate in by_year.items()},
-        season=tuple(float(factor) for factor in spec["season"]), dispersion=float(spec["dispersion"]),
+        level=float(spec["level"]),
+        growth={int(year): float(rate) for year, rate in by_year.items()},
+        season=tuple(float(factor) for factor in spec["season"]),
+        dispersion=float(spec["dispersion"]),
     )
 
 
@@ -123,8 +134,12 @@ def _all(raw: object, keys: set[str], where: str) -> dict[str, Any]:
     mapping = only(raw, keys, where=where)
     missing = sorted(keys - set(mapping))
     if missing:
-        raise Finding(f"missing key {', '.join(map(repr, missing))}", where=where, found=", ".join(sorted(mapping)),
-                      expected=", ".join(sorted(keys)))
+        raise Finding(
+            f"missing key {', '.join(map(repr, missing))}",
+            where=where,
+            found=", ".join(sorted(mapping)),
+            expected=", ".join(sorted(keys)),
+        )
     return mapping
 
 
@@ -135,11 +150,14 @@ def _numbers(raw: object, where: str) -> dict[str, float]:
 
 
 def level(measure: MeasureProfile, period: Period, first: Period) -> float:
-    """The nation's level of a measure in `period`: growth compounded period by period from `first`, times the season.
-    """
+    """The nation's level of a measure in `period`: growth compounded by period from `first`, times the season."""
     if len(measure.season) != period.per_year:
-        raise Finding("one seasonal factor per period of a year", found=f"{len(measure.season)} factors",
-                      expected=str(period.per_year), todo="mend season in the simulation file")
+        raise Finding(
+            "one seasonal factor per period of a year",
+            found=f"{len(measure.season)} factors",
+            expected=str(period.per_year),
+            todo="mend season in the simulation file",
+        )
     value = measure.level
     forward = period.start >= first.start
     early, late = (first, period) if forward else (period, first)

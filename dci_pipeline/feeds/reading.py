@@ -86,14 +86,22 @@ def _csv(content: decoding.Limited, *, name: str, contract: FeedContract) -> Ite
     yield from frame.head(-1).iter_slices(BATCH_ROWS)
 
 
-def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str], *, delimiter: str,
-               ragged: deque[tuple[int, int]], name: str) -> Iterator[pl.DataFrame]:
+def _arrow_csv(
+    text: decoding.Utf8,
+    header: Sequence[str],
+    wanted: Sequence[str],
+    *,
+    delimiter: str,
+    ragged: deque[tuple[int, int]],
+    name: str,
+) -> Iterator[pl.DataFrame]:
     pa, arrow_csv = columnar.arrow(), columnar.arrow("csv")
 
     def note(row: Any) -> str:
         ragged.append((int(row.number), int(row.actual_columns)))
-        swallowed.extend(int(row.number) for line in str(row.text).split("\n")[1:-1]
-                         if line.count(delimiter) == len(header) - 1)
+        swallowed.extend(
+            int(row.number) for line in str(row.text).split("\n")[1:-1] if line.count(delimiter) == len(header) - 1
+        )
         return "skip"
 
     swallowed: list[int] = []
@@ -102,13 +110,18 @@ def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str]
     # By position, so that no name in the file can upset the reader; row numbers need the single-threaded one.
     places = {str(header.index(source)): source for source in wanted}
     options: dict[str, Any] = {
-        "read_options": arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK,
-                                              column_names=[str(at) for at in range(len(header))]),
-        "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True,
-                                                invalid_row_handler=note),
+        "read_options": arrow_csv.ReadOptions(
+            use_threads=False, block_size=_BLOCK, column_names=[str(at) for at in range(len(header))]
+        ),
+        "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note),
         "convert_options": arrow_csv.ConvertOptions(
-            column_types={place: pa.string() for place in places}, include_columns=list(places), null_values=[""],
-            strings_can_be_null=True, quoted_strings_can_be_null=True, check_utf8=False),
+            column_types={place: pa.string() for place in places},
+            include_columns=list(places),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+            check_utf8=False,
+        ),
     }
     for batch in cast("Iterator[Any]", arrow_csv.open_csv(text, **options)):
         frame = columnar.frame_of(batch).rename(places)
@@ -118,8 +131,9 @@ def _arrow_csv(text: decoding.Utf8, header: Sequence[str], wanted: Sequence[str]
         yield frame
 
 
-def _no_record_in_a_value(frame: pl.DataFrame, swallowed: Sequence[int], *, name: str, delimiter: str,
-                          width: int, before: int) -> None:
+def _no_record_in_a_value(
+    frame: pl.DataFrame, swallowed: Sequence[int], *, name: str, delimiter: str, width: int, before: int
+) -> None:
     """A quote left open runs to the next one and takes whole records with it; they must not vanish unseen."""
     if swallowed:
         raise _open_quote(name, swallowed[0], "whole records inside one value")
@@ -132,8 +146,7 @@ def _no_record_in_a_value(frame: pl.DataFrame, swallowed: Sequence[int], *, name
             raise _open_quote(name, before + int(at[0]) + 1, "whole records inside one value")
 
 
-def _numbered(frame: pl.DataFrame, start: int, ragged: deque[tuple[int, int]],
-              width: int) -> tuple[pl.DataFrame, int]:
+def _numbered(frame: pl.DataFrame, start: int, ragged: deque[tuple[int, int]], width: int) -> tuple[pl.DataFrame, int]:
     """`frame` with file_row and with the ragged records that stand between its rows; and the next record's number."""
     here: list[tuple[int, int]] = []
     while ragged and ragged[0][0] < start + frame.height + len(here):
@@ -145,10 +158,13 @@ def _numbered(frame: pl.DataFrame, start: int, ragged: deque[tuple[int, int]],
     bad = np.array([number for number, _ in here], dtype=np.int64)
     good = np.delete(numbers, bad - start)
     reasons = [f"row: {fields} field{'' if fields == 1 else 's'}, expected {width}" for _, fields in here]
-    rows = pl.concat([
-        frame.with_columns(pl.Series(FILE_ROW, good), pl.lit(None, dtype=pl.String).alias(RAGGED)),
-        pl.DataFrame({FILE_ROW: bad, RAGGED: reasons}),
-    ], how="diagonal")
+    rows = pl.concat(
+        [
+            frame.with_columns(pl.Series(FILE_ROW, good), pl.lit(None, dtype=pl.String).alias(RAGGED)),
+            pl.DataFrame({FILE_ROW: bad, RAGGED: reasons}),
+        ],
+        how="diagonal",
+    )
     return rows.sort(FILE_ROW), after
 
 
@@ -163,8 +179,13 @@ def _header(text: decoding.Utf8, *, name: str, contract: FeedContract) -> list[s
         if end is not None or not more:
             break
         if len(data) > _HEADER:
-            raise Finding("no header", where=name, found=f"a first line of more than {_HEADER:,} bytes",
-                          expected=", ".join(contract.file_columns), todo="ask the partner for a header line")
+            raise Finding(
+                "no header",
+                where=name,
+                found=f"a first line of more than {_HEADER:,} bytes",
+                expected=", ".join(contract.file_columns),
+                todo="ask the partner for a header line",
+            )
     if not data:
         raise no_rows(name, "an empty file")
     line = data if end is None else data[:end]
@@ -172,8 +193,9 @@ def _header(text: decoding.Utf8, *, name: str, contract: FeedContract) -> list[s
     try:
         return next(csv.reader([line.decode()], delimiter=contract.delimiter))
     except (csv.Error, StopIteration) as error:
-        raise Finding("no header", where=name, found=f"{line[:80]!r}",
-                      expected=", ".join(contract.file_columns)) from error
+        raise Finding(
+            "no header", where=name, found=f"{line[:80]!r}", expected=", ".join(contract.file_columns)
+        ) from error
 
 
 def _record_end(data: bytes) -> int | None:
@@ -193,13 +215,23 @@ def _unreadable(error: Exception, text: decoding.Utf8, name: str, number: int) -
         return text.problem
     if "straddl" in str(error):
         return _open_quote(name, number, f"a record of more than {_BLOCK:,} bytes")
-    return Finding("not a readable CSV file", where=f"{name}, at or after record {number:,}", found=_one_line(error),
-                   expected="one record a line", todo="ask the partner to send the file again")
+    return Finding(
+        "not a readable CSV file",
+        where=f"{name}, at or after record {number:,}",
+        found=_one_line(error),
+        expected="one record a line",
+        todo="ask the partner to send the file again",
+    )
 
 
 def _open_quote(name: str, number: int, found: str = "the end of the file inside quotes") -> Finding:
-    return Finding("a quote that is never closed", where=f"{name}, at or after record {number:,}", found=found,
-                   expected='a closing " for each opening one', todo="ask the partner to write the file anew")
+    return Finding(
+        "a quote that is never closed",
+        where=f"{name}, at or after record {number:,}",
+        found=found,
+        expected='a closing " for each opening one',
+        todo="ask the partner to write the file anew",
+    )
 
 
 def _one_line(error: BaseException) -> str:

@@ -52,8 +52,12 @@ def _decoded(head: bytes, name: str) -> tuple[str, str]:
             return decoder.decode(head).removeprefix("\ufeff"), encoding
         except UnicodeError:
             continue
-    raise Finding("neither text in a known encoding nor Parquet", where=name, found=f"{head[:16]!r}",
-                  expected="utf-8, gb18030, utf-16 or Parquet")
+    raise Finding(
+        "neither text in a known encoding nor Parquet",
+        where=name,
+        found=f"{head[:16]!r}",
+        expected="utf-8, gb18030, utf-16 or Parquet",
+    )
 
 
 def _delimiter(text: str) -> str:
@@ -103,8 +107,9 @@ def _parquet(spool: BinaryIO, name: str) -> pl.DataFrame:
             batch.validate(full=True)
             return cast("pl.DataFrame", pl.from_arrow(batch))  # pyright: ignore[reportUnknownMemberType]
     except Exception as error:
-        raise Finding("truncated or not a Parquet file", where=name, found=str(error)[:300],
-                      expected="a complete Parquet file") from error
+        raise Finding(
+            "truncated or not a Parquet file", where=name, found=str(error)[:300], expected="a complete Parquet file"
+        ) from error
     raise _nothing(name, "a Parquet file with 0 rows")
 
 

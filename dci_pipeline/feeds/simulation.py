@@ -32,8 +32,18 @@ Ints = NDArray[np.int64]
 _AT_MOST = 0.985
 
 
-def simulate(contract: FeedContract, *, cadence: str, period: Period, partner: str, places: pl.DataFrame,
-             aliases: pl.DataFrame, profile: Profile, seed: int, rows: int | None = None) -> pl.DataFrame:
+def simulate(
+    contract: FeedContract,
+    *,
+    cadence: str,
+    period: Period,
+    partner: str,
+    places: pl.DataFrame,
+    aliases: pl.DataFrame,
+    profile: Profile,
+    seed: int,
+    rows: int | None = None,
+) -> pl.DataFrame:
     """One delivery: [the columns of the partner's file], text but for the measures, records in no particular order.
 
     `places` [code, level] are those valid in the period, `aliases` [alias, place, scope] the names usable in it. Every
@@ -55,15 +65,36 @@ def simulate(contract: FeedContract, *, cadence: str, period: Period, partner: s
     row_cell = np.repeat(cell_at, per_cell)[order]
     for column in contract.columns:
         if column.role == "measure":
-            values = _measured(contract, column, feed, profile, codes=codes, sizes=sizes, cells=cells,
-                               place_at=place_at, cell_at=cell_at, per_cell=per_cell, partner=partner, period=period,
-                               first=first, seed=seed)[order]
+            values = _measured(
+                contract,
+                column,
+                feed,
+                profile,
+                codes=codes,
+                sizes=sizes,
+                cells=cells,
+                place_at=place_at,
+                cell_at=cell_at,
+                per_cell=per_cell,
+                partner=partner,
+                period=period,
+                first=first,
+                seed=seed,
+            )[order]
             columns[column.source] = _as_sent(values, column)
         elif column.role == "dimension":
             columns[column.source] = _gather(cells.values[column.name], row_cell)
         elif column.role == "place":
-            columns[column.source] = _names(aliases, codes, row_place=row_place, profile=profile, contract=contract,
-                                            partner=partner, period=period, seed=seed)
+            columns[column.source] = _names(
+                aliases,
+                codes,
+                row_place=row_place,
+                profile=profile,
+                contract=contract,
+                partner=partner,
+                period=period,
+                seed=seed,
+            )
         else:
             columns[column.source] = _told(column, contract, partner=partner, period=period, total=total, seed=seed)
     for name, value in contract.row_filter.items():
@@ -74,13 +105,20 @@ def simulate(contract: FeedContract, *, cadence: str, period: Period, partner: s
 def _feed_profile(contract: FeedContract, profile: Profile, partner: str) -> FeedProfile:
     feed = profile.feeds.get(contract.feed)
     if feed is None:
-        raise Finding("the simulation file does not know this feed", where=profile.where, found=contract.feed,
-                      expected="one of " + ", ".join(profile.feeds), todo="describe the feed there")
+        raise Finding(
+            "the simulation file does not know this feed",
+            where=profile.where,
+            found=contract.feed,
+            expected="one of " + ", ".join(profile.feeds),
+            todo="describe the feed there",
+        )
     missing = [column.name for column in contract.roles("measure") if column.name not in feed.measures]
     if partner not in feed.partners or missing:
-        raise Finding("the simulation file says nothing of " + (", ".join(missing) or f"partner {partner}"),
-                      where=f"{profile.where} feeds.{contract.feed}",
-                      found=", ".join(feed.measures) if missing else ", ".join(feed.partners))
+        raise Finding(
+            "the simulation file says nothing of " + (", ".join(missing) or f"partner {partner}"),
+            where=f"{profile.where} feeds.{contract.feed}",
+            found=", ".join(feed.measures) if missing else ", ".join(feed.partners),
+        )
     return feed
 
 
@@ -117,8 +155,13 @@ def _sizes(places: pl.DataFrame, profile: Profile, seed: int) -> tuple[list[str]
     levels = known["level"].to_list()
     lost = sorted({str(name) for name in levels} - set(profile.places.sizes))
     if lost:
-        raise Finding("a level of places without a size", where=f"{profile.where} places.sizes", found=", ".join(lost),
-                      expected=", ".join(profile.places.sizes), todo="add the level")
+        raise Finding(
+            "a level of places without a size",
+            where=f"{profile.where} places.sizes",
+            found=", ".join(lost),
+            expected=", ".join(profile.places.sizes),
+            todo="add the level",
+        )
     codes = cast("list[str]", known["code"].to_list())
     base = np.array([profile.places.sizes[name] for name in levels])
     return codes, base * np.exp(profile.places.spread * _normals(codes, seed, "size")[:, 0])
@@ -157,8 +200,12 @@ def _dimension(column: Column, feed: FeedProfile) -> tuple[list[str], Floats, ND
     parts = {name: share for name, share in given.items() if name != value}
     unknown = sorted(set(parts) - set(column.values)) if column.values else []
     if not parts or unknown:
-        raise Finding("shares of values the contract does not list", where=f"dimension {column.name}",
-                      found=", ".join(unknown) or "nothing", expected=", ".join(column.values))
+        raise Finding(
+            "shares of values the contract does not list",
+            where=f"dimension {column.name}",
+            found=", ".join(unknown) or "nothing",
+            expected=", ".join(column.values),
+        )
     share = np.array(list(parts.values())) / sum(parts.values())
     names = list(parts)
     if column.name not in feed.totals:
@@ -183,9 +230,23 @@ def _records(contract: FeedContract, cells: _Cells, n_places: int, rows: int, se
     return counts if contract.role("record_id") else np.minimum(counts, 1)
 
 
-def _measured(contract: FeedContract, column: Column, feed: FeedProfile, profile: Profile, *, codes: list[str],
-              sizes: Floats, cells: _Cells, place_at: Ints, cell_at: Ints, per_cell: Ints, partner: str,
-              period: Period, first: Period, seed: int) -> Ints:
+def _measured(
+    contract: FeedContract,
+    column: Column,
+    feed: FeedProfile,
+    profile: Profile,
+    *,
+    codes: list[str],
+    sizes: Floats,
+    cells: _Cells,
+    place_at: Ints,
+    cell_at: Ints,
+    per_cell: Ints,
+    partner: str,
+    period: Period,
+    first: Period,
+    seed: int,
+) -> Ints:
     """The measure of every record, cell by cell: nation × place × partner × combination, shared among its records."""
     measure, spread = feed.measures[column.name], profile.places
     years = (period.start - first.start).days / 365.25
@@ -214,9 +275,13 @@ def _measured(contract: FeedContract, column: Column, feed: FeedProfile, profile
     of_cell = of_place[place_at] * share / np.add.reduceat(weights, starts)
     values = np.rint(weights * np.repeat(of_cell, per_cell))
     if column.maximum is not None and len(values) and values.max() > column.maximum:
-        raise Finding("a simulated record past its maximum", where=f"{profile.where} feeds.{contract.feed}",
-                      found=f"{column.name} {values.max():,.0f}", expected=f"at most {column.maximum:,}",
-                      todo="ask for more rows, or lower level or growth")
+        raise Finding(
+            "a simulated record past its maximum",
+            where=f"{profile.where} feeds.{contract.feed}",
+            found=f"{column.name} {values.max():,.0f}",
+            expected=f"at most {column.maximum:,}",
+            todo="ask for more rows, or lower level or growth",
+        )
     return np.maximum(values, column.minimum or 0).astype(np.int64)
 
 
@@ -226,19 +291,35 @@ def _as_sent(values: Ints, column: Column) -> pl.Series:
     return series / column.multiplier if column.multiplier else series
 
 
-def _names(aliases: pl.DataFrame, codes: list[str], *, row_place: Ints, profile: Profile, contract: FeedContract,
-           partner: str, period: Period, seed: int) -> pl.Series:
+def _names(
+    aliases: pl.DataFrame,
+    codes: list[str],
+    *,
+    row_place: Ints,
+    profile: Profile,
+    contract: FeedContract,
+    partner: str,
+    period: Period,
+    seed: int,
+) -> pl.Series:
     """The place of each record as the partner writes it: mostly one name for a place, at times another usable one."""
     usable = (
-        aliases.filter((pl.col("scope") == "in") & pl.col("place").is_in(codes)).select("alias", "place")
+        aliases.filter((pl.col("scope") == "in") & pl.col("place").is_in(codes))
+        .select("alias", "place")
         .sort("place", "alias")
     )
-    grouped = {str(place): part["alias"].to_list() for (place,), part in
-               usable.partition_by("place", as_dict=True, maintain_order=True).items()}
+    grouped = {
+        str(place): part["alias"].to_list()
+        for (place,), part in usable.partition_by("place", as_dict=True, maintain_order=True).items()
+    }
     nameless = [code for code in codes if code not in grouped]
     if nameless:
-        raise Finding("places without a usable name", where=f"{contract.index}/geography/aliases.csv",
-                      found=", ".join(nameless[:10]), todo=f"add an alias valid in {period}")
+        raise Finding(
+            "places without a usable name",
+            where=f"{contract.index}/geography/aliases.csv",
+            found=", ".join(nameless[:10]),
+            todo=f"add an alias valid in {period}",
+        )
     many = np.array([len(grouped[code]) for code in codes])
     starts = np.concatenate([[0], np.cumsum(many)[:-1]])
     names = [name for code in codes for name in grouped[code]]
@@ -249,8 +330,7 @@ def _names(aliases: pl.DataFrame, codes: list[str], *, row_place: Ints, profile:
     return _gather(names, starts[row_place] + pick)
 
 
-def _told(column: Column, contract: FeedContract, *, partner: str, period: Period, total: int,
-          seed: int) -> pl.Series:
+def _told(column: Column, contract: FeedContract, *, partner: str, period: Period, total: int, seed: int) -> pl.Series:
     """A column that says who sent the record, which it is, and when."""
     if column.role == "partner":
         return pl.Series([partner]).new_from_index(0, total)

@@ -20,7 +20,11 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 
 DTYPES: Mapping[str, type[pl.DataType]] = {
-    "integer": pl.Int64, "string": pl.String, "date": pl.Date, "number": pl.Float64, "boolean": pl.Boolean,
+    "integer": pl.Int64,
+    "string": pl.String,
+    "date": pl.Date,
+    "number": pl.Float64,
+    "boolean": pl.Boolean,
 }
 
 _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?$"
@@ -31,8 +35,16 @@ Typed = tuple[pl.Series, str]
 T = TypeVar("T")
 
 
-def typed(stream: BinaryIO, *, name: str, size: int, contract: FeedContract, cadence: str, file: int,
-          period: Period | None = None) -> Iterator[pl.DataFrame]:
+def typed(
+    stream: BinaryIO,
+    *,
+    name: str,
+    size: int,
+    contract: FeedContract,
+    cadence: str,
+    file: int,
+    period: Period | None = None,
+) -> Iterator[pl.DataFrame]:
     """The typed rows of one file in batches: [contract columns in order, file Int32, file_row Int64, unparsed String].
 
     `name` and `size` (bytes) are those of the file as received; `file` is its place in the delivery. Rows outside the
@@ -48,9 +60,13 @@ def typed(stream: BinaryIO, *, name: str, size: int, contract: FeedContract, cad
             before += wanted.height
             yield _typed_batch(wanted, contract, cadence, file, period)
     if not before:
-        raise Finding("no rows", where=name, found=f"none of {seen:,} records matches the row filter",
-                      expected=", ".join(f"{key} = {value}" for key, value in contract.row_filter.items()),
-                      todo="ask the partner, or correct rowFilter in the contract")
+        raise Finding(
+            "no rows",
+            where=name,
+            found=f"none of {seen:,} records matches the row filter",
+            expected=", ".join(f"{key} = {value}" for key, value in contract.row_filter.items()),
+            todo="ask the partner, or correct rowFilter in the contract",
+        )
 
 
 def split(frame: pl.DataFrame, contract: FeedContract, cadence: str, *, name: str = "") -> dict[Period, pl.DataFrame]:
@@ -66,8 +82,13 @@ def split(frame: pl.DataFrame, contract: FeedContract, cadence: str, *, name: st
         row = part.row(0, named=True)
         at = f"{name or 'file ' + str(row['file'])} row {row['file_row']} column {column.source}"
         if text is None:
-            raise Finding("a row without a period", where=at, found=row["unparsed"] or "an empty field",
-                          expected=f"a {cadence}", todo="ask the partner to send the file again")
+            raise Finding(
+                "a row without a period",
+                where=at,
+                found=row["unparsed"] or "an empty field",
+                expected=f"a {cadence}",
+                todo="ask the partner to send the file again",
+            )
         parts.setdefault(periods.parse(str(text), cadence, where=at), []).append(part)
     return {
         period: pl.concat(parts[period]).sort("file", "file_row")
@@ -83,8 +104,9 @@ def _filtered(batch: pl.DataFrame, contract: FeedContract) -> pl.DataFrame:
     return batch.filter(pl.all_horizontal(matches).fill_null(False) | pl.col(reading.RAGGED).is_not_null())
 
 
-def _typed_batch(batch: pl.DataFrame, contract: FeedContract, cadence: str, file: int,
-                 period: Period | None) -> pl.DataFrame:
+def _typed_batch(
+    batch: pl.DataFrame, contract: FeedContract, cadence: str, file: int, period: Period | None
+) -> pl.DataFrame:
     values: list[pl.Series] = []
     reasons: list[pl.Series] = []
     for column in contract.columns:
@@ -104,7 +126,8 @@ def _typed_batch(batch: pl.DataFrame, contract: FeedContract, cadence: str, file
         unparsed = unparsed.set(unparsed == "", None)
     rows = pl.DataFrame(values)
     return rows.with_columns(
-        pl.lit(file, dtype=pl.Int32).alias("file"), batch[reading.FILE_ROW].alias("file_row"),
+        pl.lit(file, dtype=pl.Int32).alias("file"),
+        batch[reading.FILE_ROW].alias("file_row"),
         unparsed.alias("unparsed"),
     )
 
@@ -213,7 +236,8 @@ def _date(raw: pl.Series, column: Column) -> Typed:
     exact = days.dt.to_string(form) == texts
     known = pl.DataFrame({"text": texts, "day": _where(exact, days)})
     return pl.DataFrame({"text": raw}).join(known, on="text", how="left", maintain_order="left")["day"].alias(
-        raw.name), says
+        raw.name
+    ), says
 
 
 def _boolean(raw: pl.Series) -> Typed:
@@ -228,8 +252,9 @@ def _boolean(raw: pl.Series) -> Typed:
     ).to_series(), says
 
 
-def _too_early(batch: pl.DataFrame, column: Column, contract: FeedContract, cadence: str,
-               period: Period | None) -> pl.Series:
+def _too_early(
+    batch: pl.DataFrame, column: Column, contract: FeedContract, cadence: str, period: Period | None
+) -> pl.Series:
     """Rows of periods in which the column was not collected yet. A period that cannot be read is left to `split`."""
     since = periods.parse(column.collected_since or "", cadence, where=f"{contract.where} {column.name}")
     by_row = contract.role("period")

@@ -1,1 +1,1 @@
-"""From accepted sums to indicator values: one integer, or nothing, per place × indicator × period (METHOD sections 5-8)."""
+"""From accepted sums to indicator values: one integer, or nothing, per place × indicator × period (METHOD 5-8)."""

@@ -10,8 +10,10 @@ from dci_pipeline.marts.entities import KEY
 
 
 def with_ranks(entities: pl.DataFrame, *, ranked: Collection[str]) -> pl.DataFrame:
-    """Adds `rank` Int64: competition rank by points, descending, within entity_type × node; null for types not ranked and
-    for rows without points."""
+    """Adds `rank` Int64: competition rank by points, descending, within entity_type × node.
+
+    Null for types that are not ranked and for rows without points.
+    """
     return entities.with_columns(
         rank=pl.when(pl.col("entity_type").is_in(sorted(ranked)))
         .then(pl.col("points").rank("min", descending=True).over("entity_type", "node"))
@@ -22,7 +24,8 @@ def with_ranks(entities: pl.DataFrame, *, ranked: Collection[str]) -> pl.DataFra
 def with_points_share(entities: pl.DataFrame, *, nation: str) -> pl.DataFrame:
     """Adds `points_share`: points ÷ the nation's points of the node, a fraction; null when the nation has none."""
     national = entities.filter((pl.col("entity_type") == "nation") & (pl.col("entity_code") == nation)).select(
-        "node", national="points")
+        "node", national="points"
+    )
     return (
         entities.join(national, on="node", how="left", maintain_order="left")
         .with_columns(points_share=ratio(pl.col("points"), pl.col("national")))
@@ -41,30 +44,34 @@ def growth_on(entities: pl.DataFrame, base: pl.DataFrame | None, *, name: str) -
     )
 
 
-def members_growth(entities: pl.DataFrame, *, members: pl.DataFrame, types: pl.DataFrame, nation: str, growth: str,
-                   name: str) -> pl.DataFrame:
+def members_growth(
+    entities: pl.DataFrame, *, members: pl.DataFrame, types: pl.DataFrame, nation: str, growth: str, name: str
+) -> pl.DataFrame:
     """Adds `name`: the mean of the members' `growth`, for groups and the nation; null for places.
 
-    members [group_type, group, place], types [place, type, member Boolean]; a member without growth is left out. This is
-    another measure than the growth of the sum.
+    members [group_type, group, place], types [place, type, member Boolean]; a member without growth is left out. This
+    is another measure than the growth of the sum.
     """
     inside = types.filter("member").select("place", "type")
     own = (
         entities.join(inside, left_on=["entity_code", "entity_type"], right_on=["place", "type"], how="inner")
-        .select(place="entity_code", node="node", growth=growth).drop_nulls("growth")
+        .select(place="entity_code", node="node", growth=growth)
+        .drop_nulls("growth")
     )
-    belongs = pl.concat([
-        members.select("group_type", "group", "place"),
-        inside.select(pl.lit("nation").alias("group_type"), pl.lit(nation).alias("group"), "place"),
-    ])
+    belongs = pl.concat(
+        [
+            members.select("group_type", "group", "place"),
+            inside.select(pl.lit("nation").alias("group_type"), pl.lit(nation).alias("group"), "place"),
+        ]
+    )
     rows = belongs.join(own, on="place", how="inner").sort("group_type", "group", "node", "place")
     # One group after the other, in the order of places: a float mean by group_by is not the same bits every time.
-    means = [
-        (*key, sum(found) / len(found))
-        for key, found in _gather(rows).items()
-    ]
-    frame = pl.DataFrame(means, orient="row", schema={
-        "entity_type": pl.String, "entity_code": pl.String, "node": pl.String, name: pl.Float64})
+    means = [(*key, sum(found) / len(found)) for key, found in _gather(rows).items()]
+    frame = pl.DataFrame(
+        means,
+        orient="row",
+        schema={"entity_type": pl.String, "entity_code": pl.String, "node": pl.String, name: pl.Float64},
+    )
     return entities.join(frame, on=list(KEY), how="left", maintain_order="left")
 
 
@@ -75,8 +82,15 @@ def _gather(rows: pl.DataFrame) -> dict[tuple[str, str, str], list[float]]:
     return gathered
 
 
-def change_on(entities: pl.DataFrame, base: pl.DataFrame | None, *, column: str, name: str,
-              reverse: bool = False, scale: float | None = None) -> pl.DataFrame:
+def change_on(
+    entities: pl.DataFrame,
+    base: pl.DataFrame | None,
+    *,
+    column: str,
+    name: str,
+    reverse: bool = False,
+    scale: float | None = None,
+) -> pl.DataFrame:
     """Adds `name`: column − base column, or base − column when `reverse` (a rank that fell in number moved up)."""
     dtype = entities.schema[column]
     if base is None:

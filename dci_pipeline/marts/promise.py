@@ -8,7 +8,10 @@ from dci_pipeline.contracts import TableContract
 from dci_pipeline.findings import Finding
 
 _TYPES: dict[str, tuple[pl.DataType, ...]] = {
-    "string": (pl.String(),), "number": (pl.Float64(),), "date": (pl.Date(),), "boolean": (pl.Boolean(),),
+    "string": (pl.String(),),
+    "number": (pl.Float64(),),
+    "date": (pl.Date(),),
+    "boolean": (pl.Boolean(),),
     "integer": (pl.Int64(), pl.Int32()),
 }
 
@@ -16,24 +19,30 @@ _TYPES: dict[str, tuple[pl.DataType, ...]] = {
 def promised(frame: pl.DataFrame, contract: TableContract) -> pl.DataFrame:
     """`frame` with the contract's columns in its order, sorted by its key.
 
-    Raises Finding for a column that is missing, not promised or of another type, for a null in a required column, and for
-    rows that share a key.
+    Raises Finding for a column that is missing, not promised or of another type, for a null in a required column, and
+    for rows that share a key.
     """
     where = f"{contract.index}.{contract.table}"
     names = [column.name for column in contract.columns]
     if set(names) != set(frame.columns):
-        raise Finding("the table and its contract name different columns", where=where,
-                      found="not promised: " + (", ".join(sorted(set(frame.columns) - set(names))) or "none"),
-                      expected="missing: " + (", ".join(sorted(set(names) - set(frame.columns))) or "none"))
+        raise Finding(
+            "the table and its contract name different columns",
+            where=where,
+            found="not promised: " + (", ".join(sorted(set(frame.columns) - set(names))) or "none"),
+            expected="missing: " + (", ".join(sorted(set(names) - set(frame.columns))) or "none"),
+        )
     table = frame.select(names)
     for column in contract.columns:
         dtype = table.schema[column.name]
         if dtype not in _TYPES[column.type]:
-            raise Finding("a column of another type", where=f"{where}.{column.name}", found=dtype,
-                          expected=column.type)
+            raise Finding("a column of another type", where=f"{where}.{column.name}", found=dtype, expected=column.type)
         if column.required and table[column.name].null_count():
-            raise Finding("nulls in a required column", where=f"{where}.{column.name}",
-                          found=f"{table[column.name].null_count()} nulls", expected="none")
+            raise Finding(
+                "nulls in a required column",
+                where=f"{where}.{column.name}",
+                found=f"{table[column.name].null_count()} nulls",
+                expected="none",
+            )
     if contract.key:
         twice = table.filter(pl.struct(contract.key).is_duplicated())
         if not twice.is_empty():

@@ -23,30 +23,54 @@ class SliceQuality:
     contract_version: str
 
 
-def quality(slices: Sequence[SliceQuality], *, period: date, period_column: str, expected: Sequence[str],
-            imputed: Mapping[str, float]) -> pl.DataFrame:
+def quality(
+    slices: Sequence[SliceQuality],
+    *,
+    period: date,
+    period_column: str,
+    expected: Sequence[str],
+    imputed: Mapping[str, float],
+) -> pl.DataFrame:
     """One partition of the table, sorted by feed, partner.
 
     verdict: [rule, rows, unexpected, passed, …]; rejected: rows in quarantine, each counted once; sums [place, …];
-    expected: codes of the places a feed should cover; imputed: feed → largest imputed share of its indicators, a fraction.
+    expected: codes of the places a feed should cover; imputed: feed → largest imputed share of its indicators, a
+    fraction.
     """
     rows: list[dict[str, object]] = []
     for part in slices:
         present = 0
         if part.sums is not None:
             present = part.sums.filter(pl.col("place").is_in(list(expected)))["place"].n_unique()
-        rows.append({
-            "feed": part.feed, period_column: period, "partner": part.partner, **_counts(part.verdict, part.rejected),
-            "places_expected": len(expected), "places_present": present,
-            "coverage": 100.0 * present / len(expected) if expected else None,
-            "imputed_share": imputed.get(part.feed), "delivery_sha256": part.delivery_sha256,
-            "contract_version": part.contract_version,
-        })
+        rows.append(
+            {
+                "feed": part.feed,
+                period_column: period,
+                "partner": part.partner,
+                **_counts(part.verdict, part.rejected),
+                "places_expected": len(expected),
+                "places_present": present,
+                "coverage": 100.0 * present / len(expected) if expected else None,
+                "imputed_share": imputed.get(part.feed),
+                "delivery_sha256": part.delivery_sha256,
+                "contract_version": part.contract_version,
+            }
+        )
     schema = {
-        "feed": pl.String, period_column: pl.Date, "partner": pl.String, "rows": pl.Int64, "rejected_rows": pl.Int64,
-        "rejected_by_rule": pl.String, "checks_passed": pl.Int64, "checks_failed": pl.Int64,
-        "places_expected": pl.Int64, "places_present": pl.Int64, "coverage": pl.Float64, "imputed_share": pl.Float64,
-        "delivery_sha256": pl.String, "contract_version": pl.String,
+        "feed": pl.String,
+        period_column: pl.Date,
+        "partner": pl.String,
+        "rows": pl.Int64,
+        "rejected_rows": pl.Int64,
+        "rejected_by_rule": pl.String,
+        "checks_passed": pl.Int64,
+        "checks_failed": pl.Int64,
+        "places_expected": pl.Int64,
+        "places_present": pl.Int64,
+        "coverage": pl.Float64,
+        "imputed_share": pl.Float64,
+        "delivery_sha256": pl.String,
+        "contract_version": pl.String,
     }
     return pl.DataFrame(rows, schema=schema).sort("feed", "partner")
 
@@ -54,10 +78,14 @@ def quality(slices: Sequence[SliceQuality], *, period: date, period_column: str,
 def _counts(verdict: pl.DataFrame | None, rejected: int) -> dict[str, object]:
     if verdict is None or verdict.is_empty():
         return {"rows": 0, "rejected_rows": 0, "rejected_by_rule": "{}", "checks_passed": 0, "checks_failed": 0}
-    broken = {str(rule): int(count) for rule, count in
-              verdict.filter(pl.col("unexpected") > 0).select("rule", "unexpected").iter_rows()}
+    broken = {
+        str(rule): int(count)
+        for rule, count in verdict.filter(pl.col("unexpected") > 0).select("rule", "unexpected").iter_rows()
+    }
     return {
-        "rows": int(verdict["rows"][0]), "rejected_rows": rejected,
+        "rows": int(verdict["rows"][0]),
+        "rejected_rows": rejected,
         "rejected_by_rule": json.dumps(broken, ensure_ascii=False, sort_keys=True),
-        "checks_passed": int(verdict["passed"].sum()), "checks_failed": int((~verdict["passed"]).sum()),
+        "checks_passed": int(verdict["passed"].sum()),
+        "checks_failed": int((~verdict["passed"]).sum()),
     }

@@ -117,11 +117,7 @@ def _history(previous: pl.DataFrame | None, period: date) -> pl.DataFrame:
             f"shares of {late.get_column('period').max()} given as the period before {period}; expected an earlier one"
         )
     return previous.select(
-        "indicator",
-        "place",
-        last_period="observed_period",
-        last_share="observed_share",
-        last_carried="carried",
+        "indicator", "place", last_period="observed_period", last_share="observed_share", last_carried="carried"
     )
 
 
@@ -148,8 +144,7 @@ def _sums(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _totals(frame: pl.DataFrame) -> pl.DataFrame:
     grouped = frame.group_by("indicator", maintain_order=True).agg(
-        pl.col("observed_sum", "defined").first(),
-        estimates=pl.col("estimate").filter(pl.col("missing")).drop_nulls(),
+        pl.col("observed_sum", "defined").first(), estimates=pl.col("estimate").filter(pl.col("missing")).drop_nulls()
     )
     estimated = pl.Series([math.fsum(estimates) for estimates in grouped.get_column("estimates")], dtype=pl.Float64)
     return grouped.select(

@@ -18,13 +18,6 @@ def top(year: pl.DataFrame, places: pl.DataFrame, *, entity_type: str, node: str
     `year`: rows of `index_year` of a single year. `places` [code, name_zh, name_en]: their names; an entity without one
     keeps null names. Entities that share the last rank are all there, so there may be more than `count` rows.
     """
-    rows = year.filter(
-        (pl.col("entity_type") == entity_type) & (pl.col("node") == node) & (pl.col("rank") <= count)
-    )
+    rows = year.filter((pl.col("entity_type") == entity_type) & (pl.col("node") == node) & (pl.col("rank") <= count))
     names = places.select("code", "name_zh", "name_en").unique("code", keep="first", maintain_order=True)
-    return (
-        rows.rename({"entity_code": "code"})
-        .join(names, on="code", how="left")
-        .select(_TOP)
-        .sort("rank", "code")
-    )
+    return rows.rename({"entity_code": "code"}).join(names, on="code", how="left").select(_TOP).sort("rank", "code")

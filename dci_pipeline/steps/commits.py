@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import polars as pl
 
-from dci_pipeline.contracts import content_hash
+from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
 from dci_pipeline.work import Outcome, Work
@@ -14,8 +14,14 @@ from dci_pipeline.work import Outcome, Work
 LOOK_BACK = 12
 
 
-def commit(work: Work, key: tuple[str, str], period: Period | None, inputs: Mapping[str, str], contract: str,
-            compute: Callable[[], pl.DataFrame]) -> Outcome:
+def commit(
+    work: Work,
+    key: tuple[str, str],
+    period: Period | None,
+    inputs: Mapping[str, str],
+    contract: str,
+    compute: Callable[[], pl.DataFrame],
+) -> Outcome:
     """Commits what `compute` returns, unless the committed partition has this very stamp."""
     warehouse = work.warehouse
     stamp = warehouse.stamp(inputs, contract=content_hash(contract))
@@ -35,8 +41,13 @@ def versions_of(work: Work, stage: str, table: str, periods: Iterable[Period]) -
     for period in periods:
         version = work.warehouse.data_version(stage, table, period)
         if version is None:
-            raise Held("an input is not computed", where=f"{stage}/{table} {period}", found="no partition",
-                       expected="a committed one", todo=f"dci run --index {work.index} --from {period} --to {period}")
+            raise Held(
+                "an input is not computed",
+                where=f"{stage}/{table} {period}",
+                found="no partition",
+                expected="a committed one",
+                todo=f"dci run --index {work.index} --from {period} --to {period}",
+            )
         found[f"{stage}/{table} {period}"] = version
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dci_pipeline.contracts import content_hash
+from dci_pipeline.data_files import content_hash
 from dci_pipeline.periods import Period
 from dci_pipeline.warehouse import deliveries
 from dci_pipeline.work import CheckResult, Outcome, Work
@@ -16,13 +16,22 @@ def take_stock(work: Work, period: Period | None, *, feed: str) -> Outcome:
     late = [partner for partner in contract.partners if partner not in arrived]
     percent = 100.0 * (len(contract.partners) - len(late)) / len(contract.partners)
     check = CheckResult(
-        "completeness", percent >= contract.completeness.percent, contract.completeness.severity,
+        "completeness",
+        percent >= contract.completeness.percent,
+        contract.completeness.severity,
         f"{len(contract.partners) - len(late)} of {len(contract.partners)} partners have delivered",
         tuple({"partner": partner, "name": contract.partners[partner].get("name_en", "")} for partner in late),
     )
     return Outcome(
-        ("feeds", feed), period, "unchanged", sum(item.rows for item in arrived.values()),
-        content_hash(sorted((item.partner, item.sha256) for item in arrived.values())), (check,),
-        {"partners": ", ".join(sorted(arrived)), "waiting_for": ", ".join(late),
-         "deliveries": ", ".join(f"{item.partner} {item.sha256[:12]}" for item in arrived.values())},
+        ("feeds", feed),
+        period,
+        "unchanged",
+        sum(item.rows for item in arrived.values()),
+        content_hash(sorted((item.partner, item.sha256) for item in arrived.values())),
+        (check,),
+        {
+            "partners": ", ".join(sorted(arrived)),
+            "waiting_for": ", ".join(late),
+            "deliveries": ", ".join(f"{item.partner} {item.sha256[:12]}" for item in arrived.values()),
+        },
     )

@@ -22,17 +22,28 @@ def points(work: Work, period: Period | None) -> Outcome:
     framework, warehouse = work.framework, work.warehouse
     link = framework.link_at(period)
     if link is None:
-        raise Held("before the first link", where=f"{work.index} {period}",
-                   expected=f"a {period.cadence} from {framework.links[0].start} on", todo="nothing: the index starts later")
-    missing = [str(item) for item in link.reference
-               if item not in warehouse.existing("normalise", "totals", link.reference)]
+        raise Held(
+            "before the first link",
+            where=f"{work.index} {period}",
+            expected=f"a {period.cadence} from {framework.links[0].start} on",
+            todo="nothing: the index starts later",
+        )
+    missing = [
+        str(item) for item in link.reference if item not in warehouse.existing("normalise", "totals", link.reference)
+    ]
     if missing:
-        raise Held("the reference period is not complete", where=f"{work.index} {period}",
-                   found="no national totals for " + ", ".join(missing),
-                   expected=f"{link.reference[0]} to {link.reference[-1]}, the reference of link {link.link}",
-                   todo=f"land and run these first: dci run --index {work.index} --from {missing[0]} --to {missing[-1]}")
-    inputs = (versions_of(work, "normalise", "shares", [period]) | versions_of(work, "normalise", "totals", link.reference)
-              | {"weights": str(warehouse.data_version("weight", "alphas"))})
+        raise Held(
+            "the reference period is not complete",
+            where=f"{work.index} {period}",
+            found="no national totals for " + ", ".join(missing),
+            expected=f"{link.reference[0]} to {link.reference[-1]}, the reference of link {link.link}",
+            todo=f"land and run these first: dci run --index {work.index} --from {missing[0]} --to {missing[-1]}",
+        )
+    inputs = (
+        versions_of(work, "normalise", "shares", [period])
+        | versions_of(work, "normalise", "totals", link.reference)
+        | {"weights": str(warehouse.data_version("weight", "alphas"))}
+    )
 
     def compute() -> pl.DataFrame:
         now = warehouse.read("normalise", "shares", period)
@@ -40,17 +51,29 @@ def points(work: Work, period: Period | None) -> Outcome:
         frames: list[pl.DataFrame] = []
         for root, basket in sorted(link.basket.items()):
             means = reference_means(reference.filter(pl.col("indicator").is_in(list(basket))))
-            frame = index_points(now, node_weights=node_weights(work, link, root), reference_totals=means,
-                                 base_points=framework.base_points)
+            frame = index_points(
+                now,
+                node_weights=node_weights(work, link, root),
+                reference_totals=means,
+                base_points=framework.base_points,
+            )
             frames.append(_with_status(work, frame))
         return pl.concat(frames).sort("node", "place")
 
-    outcome = commit(work, ("index", "points"), period, inputs,
-                      structure_hash(work) + f"{framework.place_imputed_limit}", compute)
+    outcome = commit(
+        work, ("index", "points"), period, inputs, structure_hash(work) + f"{framework.place_imputed_limit}", compute
+    )
     if work.dry:
         return outcome
-    return Outcome(outcome.key, outcome.period, outcome.state, outcome.rows, outcome.data_version,
-                   (imputed_check(work, period, link),), outcome.facts)
+    return Outcome(
+        outcome.key,
+        outcome.period,
+        outcome.state,
+        outcome.rows,
+        outcome.data_version,
+        (imputed_check(work, period, link),),
+        outcome.facts,
+    )
 
 
 def _with_status(work: Work, frame: pl.DataFrame) -> pl.DataFrame:
@@ -100,8 +123,14 @@ def span_of(work: Work, items: list[Period]) -> pl.DataFrame:
         frames.append(span(own, volumes, node_weights=weights))
     # In a span what counts is how much of it is imputed, not how the worst of its periods stood.
     status = (
-        pl.when(pl.col("points").is_null() | pl.col("imputed_share").is_null()
-                | ((pl.col("obs_status") == "M") & (pl.col("imputed_share") >= 1.0))).then(pl.lit("M"))
-        .when(pl.col("imputed_share") > 0).then(pl.lit("E")).otherwise(pl.lit("A"))
+        pl.when(
+            pl.col("points").is_null()
+            | pl.col("imputed_share").is_null()
+            | ((pl.col("obs_status") == "M") & (pl.col("imputed_share") >= 1.0))
+        )
+        .then(pl.lit("M"))
+        .when(pl.col("imputed_share") > 0)
+        .then(pl.lit("E"))
+        .otherwise(pl.lit("A"))
     )
     return limited(work, pl.concat(frames).with_columns(obs_status=status)).sort("node", "place")

@@ -21,8 +21,12 @@ def shares(work: Work, period: Period | None) -> Outcome:
 
     def compute() -> pl.DataFrame:
         previous = work.warehouse.read("normalise", "shares", before) if before is not None else None
-        return normalised(work.warehouse.read("indicators", "values", period).drop("period"), period=period.start,
-                          previous=previous, carry_periods=work.framework.carry_periods)
+        return normalised(
+            work.warehouse.read("indicators", "values", period).drop("period"),
+            period=period.start,
+            previous=previous,
+            carry_periods=work.framework.carry_periods,
+        )
 
     return commit(work, ("normalise", "shares"), period, inputs, str(work.framework.carry_periods), compute)
 
@@ -30,5 +34,11 @@ def shares(work: Work, period: Period | None) -> Outcome:
 def totals(work: Work, period: Period | None) -> Outcome:
     """National total and imputed share of every indicator."""
     assert period is not None
-    return commit(work, ("normalise", "totals"), period, versions_of(work, "normalise", "shares", [period]), "",
-                   lambda: national_totals(work.warehouse.read("normalise", "shares", period)))
+    return commit(
+        work,
+        ("normalise", "totals"),
+        period,
+        versions_of(work, "normalise", "shares", [period]),
+        "",
+        lambda: national_totals(work.warehouse.read("normalise", "shares", period)),
+    )

@@ -8,7 +8,7 @@ from functools import partial
 import polars as pl
 
 from dci_pipeline import engines
-from dci_pipeline.contracts import content_hash
+from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import slice_versions
@@ -28,8 +28,13 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
     contract = work.framework.feeds[feed]
     arrived = deliveries.current(work.warehouse.layout, feed, period)
     if not arrived:
-        raise Held("no delivery", where=f"{feed} {period}", found="nothing landed",
-                   expected=", ".join(contract.partners), todo=f"dci land FILE --feed {feed} --partner P --month {period}")
+        raise Held(
+            "no delivery",
+            where=f"{feed} {period}",
+            found="nothing landed",
+            expected=", ".join(contract.partners),
+            todo=f"dci land FILE --feed {feed} --partner P --month {period}",
+        )
     if work.dry:
         return Outcome(("validation", feed), period, _validation_state(work, period, feed, arrived), -1, "")
     with work.warehouse.lock(f"{feed}-{period}"):
@@ -45,25 +50,41 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
 
 def _slice_stamp(work: Work, period: Period, feed: str, delivery: deliveries.Delivery) -> Stamp:
     leaves = work.framework.leaves_of(feed)
-    return work.warehouse.stamp({
-        "delivery": delivery.sha256, "geography": work.geography.period_hash(period),
-        "leaves": content_hash([(leaf.node, leaf.measure, sorted(leaf.where.items())) for leaf in leaves]),
-    }, contract=work.framework.feeds[feed].sha256)
+    return work.warehouse.stamp(
+        {
+            "delivery": delivery.sha256,
+            "geography": work.geography.period_hash(period),
+            "leaves": content_hash([(leaf.node, leaf.measure, sorted(leaf.where.items())) for leaf in leaves]),
+        },
+        contract=work.framework.feeds[feed].sha256,
+    )
 
 
 def _coverage_stamp(work: Work, period: Period, feed: str, partners: list[str]) -> Stamp:
     return work.warehouse.stamp(
-        {"places": work.geography.members_hash(period), "leaves": content_hash(expected_leaves(work, feed, period)),
-         **slice_versions(work, "validation", f"{feed}slice_sums", period, partners)},
-        contract=work.framework.feeds[feed].sha256)
+        {
+            "places": work.geography.members_hash(period),
+            "leaves": content_hash(expected_leaves(work, feed, period)),
+            **slice_versions(work, "validation", f"{feed}_sums", period, partners),
+        },
+        contract=work.framework.feeds[feed].sha256,
+    )
 
 
 def _validation_state(work: Work, period: Period, feed: str, arrived: Mapping[str, deliveries.Delivery]) -> str:
     warehouse = work.warehouse
-    fresh = warehouse.slices("validation", f"{feed}_verdict", period) == sorted(arrived) and all(
-        warehouse.fresh("validation", f"{feed}_verdict", period, _slice_stamp(work, period, feed, delivery),
-                        partner=partner) for partner, delivery in arrived.items()
-    ) and warehouse.fresh("validation", f"{feed}_coverage", period, _coverage_stamp(work, period, feed, sorted(arrived)))
+    fresh = (
+        warehouse.slices("validation", f"{feed}_verdict", period) == sorted(arrived)
+        and all(
+            warehouse.fresh(
+                "validation", f"{feed}_verdict", period, _slice_stamp(work, period, feed, delivery), partner=partner
+            )
+            for partner, delivery in arrived.items()
+        )
+        and warehouse.fresh(
+            "validation", f"{feed}_coverage", period, _coverage_stamp(work, period, feed, sorted(arrived))
+        )
+    )
     return "unchanged" if fresh else "stale"
 
 
@@ -76,29 +97,42 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
         return False
     from dci_pipeline.validation.expectations import judge
 
-    names = pl.DataFrame({"file": pl.Series(range(len(delivery.parts)), dtype=pl.Int32),
-                          "name": [part.name for part in delivery.parts]})
+    names = pl.DataFrame(
+        {"file": pl.Series(range(len(delivery.parts)), dtype=pl.Int32), "name": [part.name for part in delivery.parts]}
+    )
     with engines.engine(work.settings.engine) as engine, warehouse.scratch() as scratch:
         found = heavy.scan(
-            engine, engine.scan([delivery.typed]), contract=contract, period=period, partner=partner,
-            aliases=work.geography.aliases_at(period), leaves=work.framework.leaves_of(feed),
+            engine,
+            engine.scan([delivery.typed]),
+            contract=contract,
+            period=period,
+            partner=partner,
+            aliases=work.geography.aliases_at(period),
+            leaves=work.framework.leaves_of(feed),
         )
         if found.quarantine is None:
             rejected = engine.collect(engine.scan([delivery.typed]).head(0)).with_columns(
-                rules=pl.lit(None, dtype=pl.String))
+                rules=pl.lit(None, dtype=pl.String)
+            )
         else:
             engine.sink(found.quarantine, scratch / "quarantine.parquet")
             rejected = pl.read_parquet(scratch / "quarantine.parquet")
     rejected = (
-        rejected.join(names, on="file", how="left").sort("name", "file_row")
-        .select(file="name", file_row="file_row", rules="rules", unparsed="unparsed",
-                **{column.name: column.name for column in contract.columns})
+        rejected.join(names, on="file", how="left")
+        .sort("name", "file_row")
+        .select(
+            file="name",
+            file_row="file_row",
+            rules="rules",
+            unparsed="unparsed",
+            **{column.name: column.name for column in contract.columns},
+        )
     )
     judgement = judge(found.counts, contract=contract, name=f"{feed} {period} {partner}")
     commit = partial(warehouse.commit, "validation", stamp=stamp, period=period, partner=partner)
     commit(f"{feed}_rule_counts", found.counts)
     commit(f"{feed}_quarantine", rejected)
-    commit(f"{feed}slice_sums", found.sums)
+    commit(f"{feed}_sums", found.sums)
     for name, document in (("suite.json", judgement.suite), ("result.json", judgement.result)):
         warehouse.commit_document("validation", f"{feed}_expectations", name, document, period=period, partner=partner)
     commit(f"{feed}_verdict", judgement.verdict)
@@ -112,10 +146,13 @@ def _cover(work: Work, period: Period, feed: str, partners: list[str]) -> bool:
     if warehouse.fresh("validation", f"{feed}_coverage", period, stamp):
         return False
     covered = judged.coverage(
-        slice_sums(work, period, feed, partners), contract=contract, period=period,
+        slice_sums(work, period, feed, partners),
+        contract=contract,
+        period=period,
         leaves=[leaf for leaf in work.framework.leaves_of(feed) if leaf.node in expected_leaves(work, feed, period)],
         places=work.geography.places_at(period),
-        expected_types=[entity.type for entity in work.framework.place_types if entity.member], delivered=partners,
+        expected_types=[entity.type for entity in work.framework.place_types if entity.member],
+        delivered=partners,
     )
     warehouse.commit("validation", f"{feed}_coverage", covered, stamp=stamp, period=period)
     return True
@@ -140,21 +177,43 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
         rejected += rejected_rows(work, period, feed, partner)
         for rule in verdict.filter(~pl.col("passed")).iter_rows(named=True):
             blocking = blocking or rule["severity"] == "error"
-            failing.append({"partner": partner, **{name: rule[name] for name in (
-                "rule", "severity", "unexpected", "rows", "percent", "threshold")}})
+            failing.append(
+                {
+                    "partner": partner,
+                    **{name: rule[name] for name in ("rule", "severity", "unexpected", "rows", "percent", "threshold")},
+                }
+            )
     coverage = warehouse.read("validation", f"{feed}_coverage", period).filter(pl.col("check") == "coverage")
     thin = coverage.filter(~pl.col("passed"))
     offending = first_offending(work, period, feed) if failing else []
     checks = (
-        CheckResult("contract_rules", not failing, "error" if blocking else "warning",
-                    f"{rejected:,} of {rows:,} rows rejected", (*failing, *offending)),
-        CheckResult("place_coverage", thin.is_empty(), work.framework.feeds[feed].coverage.severity,
-                    "every indicator covers the places its contract promises",
-                    tuple(thin.select("subject", "found", "threshold", "missing").iter_rows(named=True))),
+        CheckResult(
+            "contract_rules",
+            not failing,
+            "error" if blocking else "warning",
+            f"{rejected:,} of {rows:,} rows rejected",
+            (*failing, *offending),
+        ),
+        CheckResult(
+            "place_coverage",
+            thin.is_empty(),
+            work.framework.feeds[feed].coverage.severity,
+            "every indicator covers the places its contract promises"
+            if thin.is_empty()
+            else f"too few places for {', '.join(thin['subject'])}",
+            tuple(thin.select("subject", "found", "threshold", "missing").iter_rows(named=True)),
+        ),
     )
-    version = content_hash(slice_versions(work, "validation", f"{feed}slice_sums", period, partners))
-    return Outcome(("validation", feed), period, "written" if written else "unchanged", rows, version, checks,
-                   {"rejected_rows": rejected, "partners": ", ".join(partners)})
+    version = content_hash(slice_versions(work, "validation", f"{feed}_sums", period, partners))
+    return Outcome(
+        ("validation", feed),
+        period,
+        "written" if written else "unchanged",
+        rows,
+        version,
+        checks,
+        {"rejected_rows": rejected, "partners": ", ".join(partners)},
+    )
 
 
 def rejected_rows(work: Work, period: Period, feed: str, partner: str) -> int:
@@ -175,11 +234,14 @@ def first_offending(work: Work, period: Period, feed: str) -> list[Mapping[str, 
 
 def slice_sums(work: Work, period: Period, feed: str, partners: list[str]) -> pl.DataFrame:
     """Accepted sums of a feed × period: [partner, place, indicator, value, records]."""
-    return pl.concat([
-        work.warehouse.read("validation", f"{feed}slice_sums", period, partner=partner)
-        .select(pl.lit(partner).alias("partner"), "place", "indicator", "value", "records")
-        for partner in partners
-    ])
+    return pl.concat(
+        [
+            work.warehouse.read("validation", f"{feed}_sums", period, partner=partner).select(
+                pl.lit(partner).alias("partner"), "place", "indicator", "value", "records"
+            )
+            for partner in partners
+        ]
+    )
 
 
 def passed(work: Work, period: Period, feed: str) -> list[str]:
@@ -187,15 +249,23 @@ def passed(work: Work, period: Period, feed: str) -> list[str]:
     arrived = deliveries.current(work.warehouse.layout, feed, period)
     committed = work.warehouse.slices("validation", f"{feed}_verdict", period)
     if not arrived or sorted(arrived) != committed:
-        raise Held("a feed is not validated", where=f"{feed} {period}",
-                   found="validated: " + (", ".join(committed) or "none"),
-                   expected="delivered: " + (", ".join(sorted(arrived)) or "none"),
-                   todo=f"dci run --index {work.index} --from {period} --to {period}")
-    failures = [*take_stock(work, period, feed=feed).failures,
-                *_validated(work, period, feed, committed, written=False).failures]
+        raise Held(
+            "a feed is not validated",
+            where=f"{feed} {period}",
+            found="validated: " + (", ".join(committed) or "none"),
+            expected="delivered: " + (", ".join(sorted(arrived)) or "none"),
+            todo=f"dci run --index {work.index} --from {period} --to {period}",
+        )
+    failures = [
+        *take_stock(work, period, feed=feed).failures,
+        *_validated(work, period, feed, committed, written=False).failures,
+    ]
     if failures:
-        raise Held("a blocking check failed", where=f"{feed} {period}",
-                   found="; ".join(f"{check.name}: {check.says}" for check in failures),
-                   expected="every blocking check passed",
-                   todo=f"look at the quarantine of {feed} {period}, ask the partner for a corrected delivery, land it")
+        raise Held(
+            "a blocking check failed",
+            where=f"{feed} {period}",
+            found="; ".join(f"{check.name}: {check.says}" for check in failures),
+            expected="every blocking check passed",
+            todo=f"look at the quarantine of {feed} {period}, ask the partner for a corrected delivery, land it",
+        )
     return committed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from dci_pipeline.contracts import content_hash
+from dci_pipeline.data_files import content_hash
 from dci_pipeline.framework import Link
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import commit
@@ -31,7 +31,8 @@ def _alphas(work: Work) -> pl.DataFrame:
 
 def wave_scores(work: Work, wave: str) -> pl.DataFrame:
     return pl.DataFrame(
-        [(wave, *row) for row in work.framework.waves[wave].scores], orient="row",
+        [(wave, *row) for row in work.framework.waves[wave].scores],
+        orient="row",
         schema={"wave": pl.String, "expert": pl.String, "node": pl.String, "child": pl.String, "score": pl.Int64},
     )
 
@@ -39,11 +40,22 @@ def wave_scores(work: Work, wave: str) -> pl.DataFrame:
 def structure_hash(work: Work) -> str:
     """Hash of trees, links and baskets."""
     framework = work.framework
-    return content_hash([
-        [(node.node, node.parent, node.status) for node in framework.nodes],
-        [(link.link, [item.key for item in link.reference], link.start.key, sorted(link.wave.items()),
-          sorted(link.basket.items())) for link in framework.links], framework.base_points,
-    ])
+    return content_hash(
+        [
+            [(node.node, node.parent, node.status) for node in framework.nodes],
+            [
+                (
+                    link.link,
+                    [item.key for item in link.reference],
+                    link.start.key,
+                    sorted(link.wave.items()),
+                    sorted(link.basket.items()),
+                )
+                for link in framework.links
+            ],
+            framework.base_points,
+        ]
+    )
 
 
 def node_weights(work: Work, link: Link, root: str) -> pl.DataFrame:
@@ -51,4 +63,5 @@ def node_weights(work: Work, link: Link, root: str) -> pl.DataFrame:
     committed = work.warehouse.read("weight", "alphas")
     below = {node for node in work.framework.by_node if work.framework.root_of(node) == root}
     return tree.node_weights(
-        committed.filter((pl.col("wave") == link.wave[root]) & pl.col("node").is_in(sorted(below))), root=root)
+        committed.filter((pl.col("wave") == link.wave[root]) & pl.col("node").is_in(sorted(below))), root=root
+    )

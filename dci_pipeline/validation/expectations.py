@@ -51,19 +51,28 @@ def judge(
     table["sample"] = [list((samples or {}).get(rule, ()))[:SAMPLE] for rule in rules]
     outcome = batches.get_batch(batch_parameters={"dataframe": table}).validate(suite)
     result = _stable(cast("dict[str, Any]", outcome.to_json_dict())) | {"suite_name": name}
-    return Judgement(suite=copy.deepcopy(document) | {"name": name}, result=result,
-                     verdict=_as_verdict(expected, result))
+    return Judgement(
+        suite=copy.deepcopy(document) | {"name": name}, result=result, verdict=_as_verdict(expected, result)
+    )
 
 
 @functools.lru_cache(maxsize=64)
 def _suite(rules: tuple[Rule, ...]) -> tuple[Any, dict[str, Any]]:
     """The suite of a contract's rules and its JSON: the same for every delivery but for the name."""
     library, rule_holds, _ = _great_expectations()
-    suite = library.ExpectationSuite(name="rules", expectations=[
-        rule_holds(rule=rule.id, column=rule.column, threshold=rule.threshold, description=rule.says,
-                   severity=SEVERITY[rule.severity])
-        for rule in rules
-    ])
+    suite = library.ExpectationSuite(
+        name="rules",
+        expectations=[
+            rule_holds(
+                rule=rule.id,
+                column=rule.column,
+                threshold=rule.threshold,
+                description=rule.says,
+                severity=SEVERITY[rule.severity],
+            )
+            for rule in rules
+        ],
+    )
     return suite, _stable(cast("dict[str, Any]", suite.to_json_dict()))
 
 
@@ -75,15 +84,22 @@ def _as_verdict(expected: pl.DataFrame, result: dict[str, Any]) -> pl.DataFrame:
         failure = entry["exception_info"]
         if failure["raised_exception"]:
             # The library turns any exception into a failed expectation; that would blame the partner.
-            raise Finding("an expectation could not be evaluated", where=rule, found=failure["exception_message"],
-                          todo="compare the installed Great Expectations with the version in the lock file")
+            raise Finding(
+                "an expectation could not be evaluated",
+                where=rule,
+                found=failure["exception_message"],
+                todo="compare the installed Great Expectations with the version in the lock file",
+            )
         found[rule] = (float(entry["result"]["unexpected_percent"]), bool(entry["success"]))
     judged = pl.DataFrame(
         [(rule, *values) for rule, values in found.items()],
-        schema={"rule": pl.String, "percent": pl.Float64, "passed": pl.Boolean}, orient="row",
+        schema={"rule": pl.String, "percent": pl.Float64, "passed": pl.Boolean},
+        orient="row",
     )
-    return expected.drop("percent", "passed").join(judged, on="rule", how="left", maintain_order="left").select(
-        expected.columns
+    return (
+        expected.drop("percent", "passed")
+        .join(judged, on="rule", how="left", maintain_order="left")
+        .select(expected.columns)
     )
 
 
@@ -124,8 +140,11 @@ def _great_expectations() -> tuple[Any, Any, Any]:
             return {
                 "success": percent <= self.threshold,
                 "result": {
-                    "observed_value": percent, "element_count": rows, "unexpected_count": unexpected,
-                    "unexpected_percent": percent, "partial_unexpected_list": list(table.at[self.rule, "sample"]),
+                    "observed_value": percent,
+                    "element_count": rows,
+                    "unexpected_count": unexpected,
+                    "unexpected_percent": percent,
+                    "partial_unexpected_list": list(table.at[self.rule, "sample"]),
                 },
             }
 

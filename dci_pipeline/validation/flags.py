@@ -26,7 +26,8 @@ def row_flags(contract: FeedContract, *, period: Period, partner: str, readable:
     `readable` rows have `unparsed` null: for them shape and type need no text search, which costs more than the rest.
     """
     unread = (
-        {} if readable
+        {}
+        if readable
         else {column.name: _mentions(column.name) & nw.col(column.name).is_null() for column in contract.columns}
     )
     # Whatever landing could not read, and no column owns, is a fault of the whole row: it is never accepted.
@@ -74,9 +75,13 @@ def portable(column: Column) -> str:
     pattern = column.pattern or ""
     found = _UNPORTABLE.search(pattern)
     if found or not (pattern.startswith("^") and pattern.endswith("$")):
-        raise Finding("a pattern that engines read differently", where=f"property {column.name!r}", found=pattern,
-                      expected="^…$ and explicit classes such as [0-9] or [A-Za-z_]",
-                      todo=f"write a class in place of {found.group(1)}" if found else "add ^ and $")
+        raise Finding(
+            "a pattern that engines read differently",
+            where=f"property {column.name!r}",
+            found=pattern,
+            expected="^…$ and explicit classes such as [0-9] or [A-Za-z_]",
+            todo=f"write a class in place of {found.group(1)}" if found else "add ^ and $",
+        )
     return pattern
 
 
@@ -85,8 +90,12 @@ def _listed(column: Column) -> list[str] | list[int]:
         return list(column.values)
     if column.type == "integer":
         return [int(value) for value in column.values]
-    raise Finding("a list of values on a column that is neither text nor integer", where=f"property {column.name!r}",
-                  found=column.type, expected="logicalType: string or integer")
+    raise Finding(
+        "a list of values on a column that is neither text nor integer",
+        where=f"property {column.name!r}",
+        found=column.type,
+        expected="logicalType: string or integer",
+    )
 
 
 def _mentions(column: str) -> nw.Expr:
@@ -100,7 +109,8 @@ def flag_words(flags: Mapping[str, nw.Expr], order: list[str]) -> list[nw.Expr]:
     for word in range(word_count(len(order))):
         bits = [
             nw.when(flags[rule]).then(nw.lit(1 << bit, nw.Int64)).otherwise(nw.lit(0, nw.Int64))
-            for bit, rule in enumerate(order[word * 62:(word + 1) * 62]) if rule in flags
+            for bit, rule in enumerate(order[word * 62 : (word + 1) * 62])
+            if rule in flags
         ]
         words.append(nw.sum_horizontal(*bits) if bits else nw.lit(0, nw.Int64))
     return words

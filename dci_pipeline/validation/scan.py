@@ -56,8 +56,14 @@ class Scan:
 
 
 def scan(
-    engine: Engine, lazy: nw.LazyFrame[Any], *, contract: FeedContract, period: Period, partner: str,
-    aliases: pl.DataFrame, leaves: Sequence[Leaf],
+    engine: Engine,
+    lazy: nw.LazyFrame[Any],
+    *,
+    contract: FeedContract,
+    period: Period,
+    partner: str,
+    aliases: pl.DataFrame,
+    leaves: Sequence[Leaf],
 ) -> Scan:
     """Count, judge and add up one delivery's typed rows.
 
@@ -73,7 +79,10 @@ def scan(
     counts = work.counts(grouped, doubled)
     rejected = int(counts["unexpected"][-1])
     return Scan(
-        rows=int(grouped["n"].sum()), rejected=rejected, counts=counts, sums=work.sums(grouped, doubled),
+        rows=int(grouped["n"].sum()),
+        rejected=rejected,
+        counts=counts,
+        sums=work.sums(grouped, doubled),
         quarantine=work.quarantine(repeats) if rejected else None,
     )
 
@@ -136,8 +145,10 @@ class _Work:
                 sums.append(value.sum().alias(f"_low {column.name}"))
             else:
                 high = value // HALF
-                sums += [high.sum().alias(f"_high {column.name}"),
-                         (value - high * HALF).sum().alias(f"_low {column.name}")]
+                sums += [
+                    high.sum().alias(f"_high {column.name}"),
+                    (value - high * HALF).sum().alias(f"_low {column.name}"),
+                ]
         keys = [self.contract.place.name, *self.split_by, *self.words]
         return self.engine.collect(rows.group_by(*keys).agg(nw.len().alias("n"), *sums))
 
@@ -146,10 +157,14 @@ class _Work:
         name = self.contract.place.name
         names = self.aliases.select(pl.col("alias").alias(name), _place="place", _scope="scope")
         words = [pl.col(word) != 0 for word in self.words]
-        return grouped.join(names, on=name, how="left").with_columns(
-            _unknown=pl.col(name).is_not_null() & pl.col("_scope").is_null(),
-            _outside=(pl.col("_scope") == "out").fill_null(False),
-        ).with_columns(_bad=pl.any_horizontal("_unknown", "_outside", *words))
+        return (
+            grouped.join(names, on=name, how="left")
+            .with_columns(
+                _unknown=pl.col(name).is_not_null() & pl.col("_scope").is_null(),
+                _outside=(pl.col("_scope") == "out").fill_null(False),
+            )
+            .with_columns(_bad=pl.any_horizontal("_unknown", "_outside", *words))
+        )
 
     def rejected_repeats(self, repeats: pl.DataFrame) -> nw.LazyFrame[Any]:
         """The rows that break key.unique: all that disagree, and all but the first that agree."""
@@ -169,8 +184,12 @@ class _Work:
         if doubled is not None:
             total += int(doubled.filter(~pl.col("_bad"))["n"].sum())
         return pl.DataFrame(
-            {"rule": [*self.order, "any"], "column": [*(rule.column for rule in self.contract.rules), ""],
-             "rows": rows, "unexpected": [*found, total]},
+            {
+                "rule": [*self.order, "any"],
+                "column": [*(rule.column for rule in self.contract.rules), ""],
+                "rows": rows,
+                "unexpected": [*found, total],
+            },
             schema={"rule": pl.String, "column": pl.String, "rows": pl.Int64, "unexpected": pl.Int64},
         )
 
@@ -181,7 +200,8 @@ class _Work:
             accepted = frame.filter(~pl.col("_bad"))
             for leaf in self.leaves:
                 mine = accepted.filter(
-                    pl.lit(True), *[pl.col(name).cast(pl.String) == value for name, value in leaf.where.items()])
+                    pl.lit(True), *[pl.col(name).cast(pl.String) == value for name, value in leaf.where.items()]
+                )
                 columns = [f"_{part} {leaf.measure}" for part in ("count", "high", "low")]
                 added = mine.group_by("_place").agg(
                     pl.col(column).sum() if column in mine.columns else pl.lit(0).alias(column) for column in columns
@@ -192,12 +212,17 @@ class _Work:
                     total[1] += sign * count
         for (place, indicator), (value, _) in totals.items():
             if abs(value) > LARGEST:
-                raise Finding("a sum beyond 64 bits", where=f"feed {self.contract.feed} {self.period}",
-                              found=f"{indicator} of {place}: {value}", expected=f"at most {LARGEST}",
-                              todo="count the measure in a larger unit")
+                raise Finding(
+                    "a sum beyond 64 bits",
+                    where=f"feed {self.contract.feed} {self.period}",
+                    found=f"{indicator} of {place}: {value}",
+                    expected=f"at most {LARGEST}",
+                    todo="count the measure in a larger unit",
+                )
         return pl.DataFrame(
             [(*pair, value, count) for pair, (value, count) in sorted(totals.items()) if count],
-            schema={"place": pl.String, "indicator": pl.String, "value": pl.Int64, "records": pl.Int64}, orient="row",
+            schema={"place": pl.String, "indicator": pl.String, "value": pl.Int64, "records": pl.Int64},
+            orient="row",
         )
 
     def quarantine(self, repeats: pl.DataFrame | None) -> nw.LazyFrame[Any]:
@@ -218,7 +243,10 @@ class _Work:
         detail |= {rule.id: late[rule.kind] for rule in self.contract.rules if rule.kind in late}
         ids = [nw.when(detail[rule]).then(nw.lit(rule)) for rule in self.order if rule in detail]
         return rows.select(
-            "file", "file_row", nw.concat_str(*ids, separator=";", ignore_nulls=True).alias("rules"), "unparsed",
+            "file",
+            "file_row",
+            nw.concat_str(*ids, separator=";", ignore_nulls=True).alias("rules"),
+            "unparsed",
             *[column.name for column in self.contract.columns],
         ).sort("file", "file_row")
 
@@ -238,15 +266,26 @@ def _check(lazy: nw.LazyFrame[Any], contract: FeedContract, leaves: Sequence[Lea
     wanted = {column.name: _TYPES[column.type] for column in contract.columns} | ADDED
     wrong = {name: found.get(name, "missing") for name, dtype in wanted.items() if found.get(name) != dtype}
     if wrong:
-        raise Finding("typed rows do not fit the contract", where=f"feed {contract.feed}",
-                      found=", ".join(f"{name} {dtype}" for name, dtype in wrong.items()),
-                      expected=", ".join(f"{name} {wanted[name].__name__}" for name in wrong),
-                      todo="land the delivery again with this contract")
+        raise Finding(
+            "typed rows do not fit the contract",
+            where=f"feed {contract.feed}",
+            found=", ".join(f"{name} {dtype}" for name, dtype in wrong.items()),
+            expected=", ".join(f"{name} {wanted[name].__name__}" for name in wrong),
+            todo="land the delivery again with this contract",
+        )
     if not contract.place.required:
-        raise Finding("the place of a row must be required", where=contract.where or contract.feed,
-                      found=f"{contract.place.name} without required: true", todo="add required: true")
+        raise Finding(
+            "the place of a row must be required",
+            where=contract.where or contract.feed,
+            found=f"{contract.place.name} without required: true",
+            todo="add required: true",
+        )
     for leaf in leaves:
         column = contract.by_name.get(leaf.measure or "")
         if column is None or column.type != "integer":
-            raise Finding("not an integer measure of the feed", where=f"node {leaf.node!r}", found=leaf.measure,
-                          expected="one of " + ", ".join(item.name for item in contract.roles("measure")))
+            raise Finding(
+                "not an integer measure of the feed",
+                where=f"node {leaf.node!r}",
+                found=leaf.measure,
+                expected="one of " + ", ".join(item.name for item in contract.roles("measure")),
+            )

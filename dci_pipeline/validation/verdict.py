@@ -16,8 +16,15 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.validation.scan import Leaf
 
-_COVERAGE = {"check": pl.String, "subject": pl.String, "found": pl.Float64, "threshold": pl.Float64,
-             "severity": pl.String, "passed": pl.Boolean, "missing": pl.String}
+_COVERAGE = {
+    "check": pl.String,
+    "subject": pl.String,
+    "found": pl.Float64,
+    "threshold": pl.Float64,
+    "severity": pl.String,
+    "passed": pl.Boolean,
+    "missing": pl.String,
+}
 
 
 def verdict(counts: pl.DataFrame, contract: FeedContract) -> pl.DataFrame:
@@ -29,12 +36,17 @@ def verdict(counts: pl.DataFrame, contract: FeedContract) -> pl.DataFrame:
     counted = counts.filter(pl.col("rule") != "any")
     expected = [rule.id for rule in contract.rules]
     if counted["rule"].to_list() != expected:
-        raise Finding("counts of another version of the contract", where=f"feed {contract.feed}",
-                      found=", ".join(sorted(set(counted["rule"]) ^ set(expected))), expected=", ".join(expected),
-                      todo="scan the delivery again with this contract")
+        raise Finding(
+            "counts of another version of the contract",
+            where=f"feed {contract.feed}",
+            found=", ".join(sorted(set(counted["rule"]) ^ set(expected))),
+            expected=", ".join(expected),
+            todo="scan the delivery again with this contract",
+        )
     rules = pl.DataFrame(
         [(rule.id, rule.says, rule.severity, rule.threshold) for rule in contract.rules],
-        schema={"rule": pl.String, "says": pl.String, "severity": pl.String, "threshold": pl.Float64}, orient="row",
+        schema={"rule": pl.String, "says": pl.String, "severity": pl.String, "threshold": pl.Float64},
+        orient="row",
     )
     percent = pl.when(pl.col("rows") > 0).then(pl.col("unexpected") * 100 / pl.col("rows")).otherwise(0.0)
     return (
@@ -54,8 +66,14 @@ def blocked(judged: pl.DataFrame) -> list[str]:
 
 
 def coverage(
-    sums_by_partner: pl.DataFrame, *, contract: FeedContract, leaves: Sequence[Leaf], places: pl.DataFrame,
-    expected_types: Sequence[str], delivered: Sequence[str], period: Period,
+    sums_by_partner: pl.DataFrame,
+    *,
+    contract: FeedContract,
+    leaves: Sequence[Leaf],
+    places: pl.DataFrame,
+    expected_types: Sequence[str],
+    delivered: Sequence[str],
+    period: Period,
 ) -> pl.DataFrame:
     """[check, subject, found, threshold, severity, passed, missing] of one feed in one period, all partners together.
 

@@ -1,6 +1,7 @@
 """The catalogue: published tables as real tables in one DuckDB file, with a comment on every table and column.
 
-Built beside the last one and renamed over it, so that analysts with the file open never block a run and are never blocked.
+Built beside the last one and renamed over it, so that analysts with the file open never block a run and are never
+blocked.
 """
 
 from __future__ import annotations
@@ -40,8 +41,11 @@ def up_to_date(warehouse: Warehouse, framework: Framework) -> bool:
     """Whether the published file was built from what is committed now."""
     layout = warehouse.layout
     done = layout.catalogue_stamp
-    return layout.catalogue.is_file() and done.is_file() and done.read_text(encoding="utf-8") == _stamp(
-        warehouse, framework)[1]
+    return (
+        layout.catalogue.is_file()
+        and done.is_file()
+        and done.read_text(encoding="utf-8") == _stamp(warehouse, framework)[1]
+    )
 
 
 def build(warehouse: Warehouse, framework: Framework) -> Built:
@@ -91,9 +95,10 @@ def _write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> 
                 columns = ", ".join(_name(column.name) for column in contract.columns)
                 order = ", ".join(_name(key) for key in contract.key) or "ALL"
                 connection.execute(
-                    f"INSERT INTO {_name(name)} SELECT {columns} FROM read_parquet([{files}], "
-                    f"hive_partitioning = false) ORDER BY {order}")
-            counted = connection.sql(f"SELECT count(*) FROM {_name(name)}").fetchall()
+                    f"INSERT INTO {_name(name)} SELECT {columns} FROM read_parquet([{files}], "  # noqa: S608 - names are quoted
+                    f"hive_partitioning = false) ORDER BY {order}"
+                )
+            counted = connection.sql(f"SELECT count(*) FROM {_name(name)}").fetchall()  # noqa: S608
             rows += int(counted[0][0])
             for comment in _comments(contract):
                 connection.execute(comment)
@@ -104,8 +109,7 @@ def _write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> 
 
 def _create(contract: TableContract) -> str:
     columns = ", ".join(
-        f"{_name(column.name)} {_TYPES[column.type]}"
-        + (" NOT NULL" if column.required else "")
+        f"{_name(column.name)} {_TYPES[column.type]}" + (" NOT NULL" if column.required else "")
         for column in contract.columns
     )
     return f"CREATE TABLE {_name(contract.table)} ({columns})"
@@ -117,8 +121,10 @@ def _comments(contract: TableContract) -> list[str]:
     said = [f"COMMENT ON TABLE {table} IS {_text(_joined(contract.label, contract.description))}"]
     for column in contract.columns:
         unit = f" Unit: {column.unit}." if column.unit else ""
-        said.append(f"COMMENT ON COLUMN {table}.{_name(column.name)} IS "
-                    f"{_text(_joined(column.label, column.description) + unit)}")
+        said.append(
+            f"COMMENT ON COLUMN {table}.{_name(column.name)} IS "
+            f"{_text(_joined(column.label, column.description) + unit)}"
+        )
     return said
 
 

@@ -1,7 +1,7 @@
 """Deliveries: what partners sent, as received, append-only, by content; and the typed form the heavy stage reads.
 
-A delivery belongs to feed × period × partner. A later one supersedes, never overwrites; the same bytes again are a no-op.
-A delivery is put together out of sight and renamed into place, so it is there whole or not at all.
+A delivery belongs to feed × period × partner. A later one supersedes, never overwrites; the same bytes again are a
+no-op. A delivery is put together out of sight and renamed into place, so it is there whole or not at all.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One delivery. `sha256` is over its parts' hashes; `number` counts the deliveries of this feed, period, partner."""
+    """One delivery. `sha256` is over its parts' hashes; `number` counts deliveries of feed, period, partner."""
 
     feed: str
     period: Period
@@ -98,8 +98,9 @@ def periods_delivered(layout: Layout, feed: str, cadence: str) -> list[Period]:
     return [Period(start, cadence) for start in sorted(starts)]
 
 
-def land(layout: Layout, files: Sequence[Path], *, contract: FeedContract, cadence: str, partner: str,
-         period: Period | None) -> list[Landing]:
+def land(
+    layout: Layout, files: Sequence[Path], *, contract: FeedContract, cadence: str, partner: str, period: Period | None
+) -> list[Landing]:
     """Take in one delivery of one or more files; one Landing per period the files cover.
 
     `period` is needed unless the contract has a period column, by which rows are split. Raises Finding, and lands
@@ -107,13 +108,22 @@ def land(layout: Layout, files: Sequence[Path], *, contract: FeedContract, caden
     """
     checked_partner(partner)
     if partner not in contract.partners:
-        raise Finding("a partner the contract does not expect", where=f"{contract.index}/{contract.feed}",
-                      found=partner, expected="one of " + ", ".join(contract.partners),
-                      todo="check --partner, or add the partner to the contract")
+        raise Finding(
+            "a partner the contract does not expect",
+            where=f"{contract.index}/{contract.feed}",
+            found=partner,
+            expected="one of " + ", ".join(contract.partners),
+            todo="check --partner, or add the partner to the contract",
+        )
     splits = contract.role("period") is not None
     if period is None and not splits:
-        raise Finding("no period given", where=f"{contract.index}/{contract.feed}", found="no --month",
-                      expected="the period the files cover, for this feed has no period column", todo="add --month")
+        raise Finding(
+            "no period given",
+            where=f"{contract.index}/{contract.feed}",
+            found="no --month",
+            expected="the period the files cover, for this feed has no period column",
+            todo="add --month",
+        )
     incoming = layout.incoming() / f"{os.getpid()}-{secrets.token_hex(4)}"
     incoming.mkdir(parents=True)
     try:
@@ -135,18 +145,22 @@ def read_file(path: Path, *, contract: FeedContract, cadence: str, period: Perio
     if not path.is_file():
         raise Finding("no such file", where=str(path), todo="check the path")
     with path.open("rb") as stream:
-        yield from typing.typed(stream, name=path.name, size=path.stat().st_size, contract=contract, cadence=cadence,
-                                file=0, period=period)
+        yield from typing.typed(
+            stream, name=path.name, size=path.stat().st_size, contract=contract, cadence=cadence, file=0, period=period
+        )
 
 
 def refuse_wrong_period(name: str, tally: dict[str, Any], contract: FeedContract, period: Period | None) -> None:
     """Raise Finding when a file has dates and not one of them lies in the period it was sent for."""
     if period is None or not tally.get("dated") or tally.get("inside"):
         return
-    raise Finding(f"dates of another {period.cadence}", where=name,
-                  found=f"{tally['first']} to {tally['last']} in column {tally['column']}",
-                  expected=f"{period.start} to before {period.end} ({period})",
-                  todo=f"send the file for {period}, or give the {period.cadence} it is for")
+    raise Finding(
+        f"dates of another {period.cadence}",
+        where=name,
+        found=f"{tally['first']} to {tally['last']} in column {tally['column']}",
+        expected=f"{period.start} to before {period.end} ({period})",
+        todo=f"send the file for {period}, or give the {period.cadence} it is for",
+    )
 
 
 def tally_dates(tally: dict[str, Any], frame: pl.DataFrame, contract: FeedContract, period: Period | None) -> None:
@@ -175,9 +189,13 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
             raise Finding("no such file", where=str(source), todo="check the path")
         size = source.stat().st_size
         if size > contract.max_bytes:
-            raise Finding("file above the size limit", where=source.name, found=f"{size:,} bytes",
-                          expected=f"at most {contract.max_bytes:,} bytes (contract, file.maxBytes)",
-                          todo="split the delivery into part files")
+            raise Finding(
+                "file above the size limit",
+                where=source.name,
+                found=f"{size:,} bytes",
+                expected=f"at most {contract.max_bytes:,} bytes (contract, file.maxBytes)",
+                todo="split the delivery into part files",
+            )
         digest = hashlib.sha256()
         target = folder / secrets.token_hex(8)
         with source.open("rb") as reader, target.open("wb") as writer:
@@ -188,8 +206,13 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
             os.fsync(writer.fileno())
         sha256 = digest.hexdigest()
         if sha256 in parts:
-            raise Finding("the same file twice in one delivery", where=source.name, found=parts[sha256][0].name,
-                          expected="part files that differ", todo="name each file once")
+            raise Finding(
+                "the same file twice in one delivery",
+                where=source.name,
+                found=parts[sha256][0].name,
+                expected="part files that differ",
+                todo="name each file once",
+            )
         parts[sha256] = (Part(_unique(safe_name(source.name), parts), size, sha256), target)
     return sorted(parts.values(), key=lambda item: (item[0].name, item[0].sha256))
 
@@ -203,8 +226,9 @@ def _unique(name: str, parts: dict[str, tuple[Part, Path]]) -> str:
     return candidate
 
 
-def _type(parts: list[tuple[Part, Path]], incoming: Path, *, contract: FeedContract, cadence: str,
-          period: Period | None) -> dict[Period, int]:
+def _type(
+    parts: list[tuple[Part, Path]], incoming: Path, *, contract: FeedContract, cadence: str, period: Period | None
+) -> dict[Period, int]:
     """Typed Parquet of every period the parts cover, under `incoming`; rows by period."""
     import pyarrow.parquet as pq
 
@@ -214,18 +238,27 @@ def _type(parts: list[tuple[Part, Path]], incoming: Path, *, contract: FeedContr
         for number, (part, path) in enumerate(parts):
             tally: dict[str, Any] = {}
             with path.open("rb") as stream:
-                for frame in typing.typed(stream, name=part.name, size=part.bytes, contract=contract, cadence=cadence,
-                                          file=number, period=period):
+                for frame in typing.typed(
+                    stream,
+                    name=part.name,
+                    size=part.bytes,
+                    contract=contract,
+                    cadence=cadence,
+                    file=number,
+                    period=period,
+                ):
                     tally_dates(tally, frame, contract, period)
-                    pieces = {period: frame} if contract.role("period") is None else typing.split(
-                        frame, contract, cadence)
+                    pieces = (
+                        {period: frame} if contract.role("period") is None else typing.split(frame, contract, cadence)
+                    )
                     for piece_period, piece in pieces.items():
                         if piece_period is None or (period is not None and piece_period != period):
                             continue
                         table = piece.to_arrow(compat_level=pl.CompatLevel.oldest())
                         if piece_period not in writers:
                             writers[piece_period] = pq.ParquetWriter(
-                                incoming / f"{piece_period}.parquet", table.schema, compression="zstd")
+                                incoming / f"{piece_period}.parquet", table.schema, compression="zstd"
+                            )
                         writers[piece_period].write_table(table, row_group_size=250_000)
                         rows[piece_period] = rows.get(piece_period, 0) + piece.height
             refuse_wrong_period(part.name, tally, contract, period)
@@ -233,14 +266,25 @@ def _type(parts: list[tuple[Part, Path]], incoming: Path, *, contract: FeedContr
         for writer in writers.values():
             writer.close()
     if not rows:
-        raise Finding("no rows of the period", where=", ".join(part.name for part, _ in parts),
-                      found="nothing after the contract's row filter and period", expected=f"rows of {period or 'a period'}",
-                      todo="check the period and the contract's rowFilter")
+        raise Finding(
+            "no rows of the period",
+            where=", ".join(part.name for part, _ in parts),
+            found="nothing after the contract's row filter and period",
+            expected=f"rows of {period or 'a period'}",
+            todo="check the period and the contract's rowFilter",
+        )
     return rows
 
 
-def _settle(layout: Layout, incoming: Path, period: Period, rows: int, parts: list[tuple[Part, Path]],
-            contract: FeedContract, partner: str) -> Landing:
+def _settle(
+    layout: Layout,
+    incoming: Path,
+    period: Period,
+    rows: int,
+    parts: list[tuple[Part, Path]],
+    contract: FeedContract,
+    partner: str,
+) -> Landing:
     """Move one period's delivery into place, unless the current one is the same bytes."""
     sha256 = hashlib.sha256("".join(sorted(part.sha256 for part, _ in parts)).encode()).hexdigest()
     before = history(layout, contract.feed, period, partner)
@@ -253,10 +297,16 @@ def _settle(layout: Layout, incoming: Path, period: Period, rows: int, parts: li
     os.replace(incoming / f"{period}.parquet", ready / TYPED)
     number = before[-1].number + 1 if before else 1
     receipt = {
-        "feed": contract.feed, "period": period.key, "partner": partner, "sha256": sha256, "number": number,
+        "feed": contract.feed,
+        "period": period.key,
+        "partner": partner,
+        "sha256": sha256,
+        "number": number,
         "supersedes": before[-1].sha256 if before else None,
-        "received": datetime.now(UTC).isoformat(timespec="seconds"), "contract_version": contract.version,
-        "rows": rows, "parts": [{"name": part.name, "bytes": part.bytes, "sha256": part.sha256} for part, _ in parts],
+        "received": datetime.now(UTC).isoformat(timespec="seconds"),
+        "contract_version": contract.version,
+        "rows": rows,
+        "parts": [{"name": part.name, "bytes": part.bytes, "sha256": part.sha256} for part, _ in parts],
     }
     (ready / RECEIPT).write_text(json.dumps(receipt, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     again = sum(1 for item in before if item.sha256 == sha256)
@@ -269,7 +319,15 @@ def _settle(layout: Layout, incoming: Path, period: Period, rows: int, parts: li
 def _read(path: Path, period: Period) -> Delivery:
     raw = json.loads(path.read_text(encoding="utf-8"))
     return Delivery(
-        feed=raw["feed"], period=period, partner=raw["partner"], sha256=raw["sha256"], number=raw["number"],
-        supersedes=raw["supersedes"], received=raw["received"], contract_version=raw["contract_version"],
-        rows=raw["rows"], parts=tuple(Part(**part) for part in raw["parts"]), folder=path.parent,
+        feed=raw["feed"],
+        period=period,
+        partner=raw["partner"],
+        sha256=raw["sha256"],
+        number=raw["number"],
+        supersedes=raw["supersedes"],
+        received=raw["received"],
+        contract_version=raw["contract_version"],
+        rows=raw["rows"],
+        parts=tuple(Part(**part) for part in raw["parts"]),
+        folder=path.parent,
     )

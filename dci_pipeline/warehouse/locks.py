@@ -20,5 +20,10 @@ def lock(folder: Path, name: str, *, wait_seconds: float = 600.0) -> Iterator[No
         with FileLock(str(path), timeout=wait_seconds):
             yield
     except Timeout as error:
-        raise Conflict("another process is doing this work", where=name, found=f"lock held for {wait_seconds:g} s",
-                       expected="the lock to be free", todo="wait for the other run, then start again") from error
+        raise Conflict(
+            "another process is doing this work",
+            where=name,
+            found=f"lock held for {wait_seconds:g} s",
+            expected="the lock to be free",
+            todo="wait for the other run, then start again",
+        ) from error

@@ -28,8 +28,11 @@ class Stamp:
     code: str
 
     def text(self) -> str:
-        return json.dumps({"code": self.code, "contract": self.contract, "inputs": dict(self.inputs)},
-                          sort_keys=True, separators=(",", ":"))
+        return json.dumps(
+            {"code": self.code, "contract": self.contract, "inputs": dict(self.inputs)},
+            sort_keys=True,
+            separators=(",", ":"),
+        )
 
 
 @cache

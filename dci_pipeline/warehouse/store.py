@@ -57,13 +57,22 @@ class Warehouse:
         """Whether the committed partition was made from exactly this."""
         return self._metadata(self.layout.table(stage, table, period, partner)).get(STAMP_KEY) == stamp.text()
 
-    def data_version(self, stage: str, table: str, period: Period | None = None, *,
-                     partner: str | None = None) -> str | None:
+    def data_version(
+        self, stage: str, table: str, period: Period | None = None, *, partner: str | None = None
+    ) -> str | None:
         """Content hash of a committed partition, or None when there is none."""
         return self._metadata(self.layout.table(stage, table, period, partner)).get(DATA_KEY)
 
-    def commit(self, stage: str, table: str, frame: pl.DataFrame, *, stamp: Stamp, period: Period | None = None,
-               partner: str | None = None) -> Commit:
+    def commit(
+        self,
+        stage: str,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        stamp: Stamp,
+        period: Period | None = None,
+        partner: str | None = None,
+    ) -> Commit:
         """Write one partition atomically; rows must come sorted by key. The bytes depend on rows and stamp alone."""
         path = self.layout.table(stage, table, period, partner)
         frame = frame.rechunk()
@@ -74,16 +83,18 @@ class Warehouse:
             write_beside(path, _parquet(frame, {DATA_KEY: data_version, STAMP_KEY: stamp.text()}))
         return Commit(path=path, rows=frame.height, data_version=data_version, changed=changed)
 
-    def commit_document(self, stage: str, table: str, name: str, document: object, *, period: Period,
-                        partner: str) -> Path:
+    def commit_document(
+        self, stage: str, table: str, name: str, document: object, *, period: Period, partner: str
+    ) -> Path:
         """Write a JSON document beside the partitions of a table (a suite, a result), atomically."""
         path = self.layout.table(stage, table, period, partner).with_name(name)
         text = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True, default=str)
         write_beside(path, text.encode())
         return path
 
-    def read(self, stage: str, table: str, periods: Iterable[Period] | Period | None = None, *,
-             partner: str | None = None) -> pl.DataFrame:
+    def read(
+        self, stage: str, table: str, periods: Iterable[Period] | Period | None = None, *, partner: str | None = None
+    ) -> pl.DataFrame:
         """The rows of the named partitions, in the order named.
 
         Raises Finding for a partition that is not there and for partitions that different code or contracts wrote.
@@ -95,10 +106,15 @@ class Warehouse:
         paths = [self.layout.table(stage, table, period, partner) for period in wanted]
         for period, path in zip(wanted, paths, strict=True):
             if not path.is_file():
-                raise Finding("not computed yet", where=f"{self.index}/{stage}/{table}",
-                              found=f"no partition {period or ''}".strip(), expected=PART,
-                              todo=f"dci run --index {self.index} --from {period} --to {period}" if period else
-                              f"dci run --index {self.index}")
+                raise Finding(
+                    "not computed yet",
+                    where=f"{self.index}/{stage}/{table}",
+                    found=f"no partition {period or ''}".strip(),
+                    expected=PART,
+                    todo=f"dci run --index {self.index} --from {period} --to {period}"
+                    if period
+                    else f"dci run --index {self.index}",
+                )
         self._refuse_mix(stage, table, paths)
         return pl.concat([pl.read_parquet(path, hive_partitioning=False) for path in paths], how="vertical")
 
@@ -137,10 +153,13 @@ class Warehouse:
     def _refuse_mix(self, stage: str, table: str, paths: Sequence[Path]) -> None:
         stamps = {_code_and_contract(self._metadata(path)) for path in paths}
         if len(stamps) > 1:
-            raise Finding("partitions written by different code or contracts", where=f"{self.index}/{stage}/{table}",
-                          found="; ".join(sorted(f"code {code}, contract {contract[:12]}" for code, contract in stamps)),
-                          expected="one code and contract version",
-                          todo=f"dci run --index {self.index} (it recomputes what is out of date)")
+            raise Finding(
+                "partitions written by different code or contracts",
+                where=f"{self.index}/{stage}/{table}",
+                found="; ".join(sorted(f"code {code}, contract {contract[:12]}" for code, contract in stamps)),
+                expected="one code and contract version",
+                todo=f"dci run --index {self.index} (it recomputes what is out of date)",
+            )
 
     def _metadata(self, path: Path) -> dict[str, str]:
         try:
@@ -148,8 +167,13 @@ class Warehouse:
         except FileNotFoundError:
             return {}
         except pl.exceptions.ComputeError as error:
-            raise Finding("a damaged table", where=str(path.relative_to(self.layout.root)), found=str(error),
-                          expected="a Parquet file", todo="delete this file and run again") from error
+            raise Finding(
+                "a damaged table",
+                where=str(path.relative_to(self.layout.root)),
+                found=str(error),
+                expected="a Parquet file",
+                todo="delete this file and run again",
+            ) from error
 
 
 def write_beside(path: Path, content: bytes) -> None:
@@ -169,8 +193,9 @@ def write_beside(path: Path, content: bytes) -> None:
 
 def _parquet(frame: pl.DataFrame, metadata: dict[str, str]) -> bytes:
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", compression_level=3, statistics=True,
-                        row_group_size=_ROW_GROUP, metadata=metadata)
+    frame.write_parquet(
+        buffer, compression="zstd", compression_level=3, statistics=True, row_group_size=_ROW_GROUP, metadata=metadata
+    )
     return buffer.getvalue()
 
 

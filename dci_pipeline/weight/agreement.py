@@ -24,13 +24,7 @@ def kendall(scores: pl.DataFrame, *, children: Mapping[str, Sequence[str]] | Non
         w, n, k = _concordance(question), len(question.scores), len(question.children)
         chi2 = None if w is None else float(n * (k - 1) * w)
         rows.append((question.wave, question.node, None if w is None else float(w), chi2, n))
-    schema = {
-        "wave": pl.String,
-        "node": pl.String,
-        "kendall_w": pl.Float64,
-        "chi2": pl.Float64,
-        "n_experts": pl.Int64,
-    }
+    schema = {"wave": pl.String, "node": pl.String, "kendall_w": pl.Float64, "chi2": pl.Float64, "n_experts": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row").sort("wave", "node")
 
 

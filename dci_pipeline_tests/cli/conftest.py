@@ -74,8 +74,15 @@ def rows(count: int = 200, *, partner: str = "pay_a", month: str = MONTH, seed: 
     random.seed(seed)
     cities = ["110000", "上海市", "广州", "440300", "杭州市"]
     return [
-        [partner, f"r{number}", f"{month}-{random.randint(1, 28):02d}", random.choice(cities), "零售",
-         str(random.randint(0, 10**6)), str(random.randint(0, 10**9))]
+        [
+            partner,
+            f"r{number}",
+            f"{month}-{random.randint(1, 28):02d}",
+            random.choice(cities),
+            "零售",
+            str(random.randint(0, 10**6)),
+            str(random.randint(0, 10**9)),
+        ]
         for number in range(1, count + 1)
     ]
 

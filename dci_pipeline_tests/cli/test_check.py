@@ -38,7 +38,11 @@ def test_a_bad_file_is_rejected_with_rule_row_and_reason(dci: Dci, home: Path) -
     assert broken == {"city.known": 2, "transaction_count.range": 1, "amount_fen.type": 1}
     assert [rule["rule"] for rule in period["rules"] if not rule["passed"]] == ["city.known"]
     assert [(row["file_row"], row["rules"]) for row in period["first_rejected"]] == [
-        (5, "city.known"), (6, "city.known"), (10, "transaction_count.range"), (20, "amount_fen.type")]
+        (5, "city.known"),
+        (6, "city.known"),
+        (10, "transaction_count.range"),
+        (20, "amount_fen.type"),
+    ]
     assert "Atlantis" in period["first_rejected"][0]["reasons"][0]
     assert (data["accepted"], period["rows"], period["rejected"]) == (False, 100, 4)
 
@@ -92,10 +96,16 @@ def _bytes(records: list[list[str]], encoding: str = "gb18030", header: list[str
 UNREADABLE: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "empty": ("empty.csv", b"", ("empty.csv", "no rows")),
     "header alone": ("head.csv", _bytes([]), ("head.csv", "no rows")),
-    "unknown column": ("more.csv", _bytes([[*row, "x"] for row in rows(3)], header=[*HEADER, "surprise"]),
-                       ("more.csv", "surprise", "record_id")),
-    "missing column": ("less.csv", _bytes([row[:-1] for row in rows(3)], header=HEADER[:-1]),
-                       ("less.csv", "missing column 'amount_fen'")),
+    "unknown column": (
+        "more.csv",
+        _bytes([[*row, "x"] for row in rows(3)], header=[*HEADER, "surprise"]),
+        ("more.csv", "surprise", "record_id"),
+    ),
+    "missing column": (
+        "less.csv",
+        _bytes([row[:-1] for row in rows(3)], header=HEADER[:-1]),
+        ("less.csv", "missing column 'amount_fen'"),
+    ),
     "wrong encoding": ("utf16.csv", _bytes(rows(3), "utf-16"), ("utf16.csv", "utf-16", "gb18030")),
     "truncated parquet": ("cut.parquet", b"PAR1" + bytes(40), ("cut.parquet", "Parquet")),
     "no parquet": ("not.parquet", _bytes(rows(3)), ("not.parquet", "Parquet")),
@@ -128,18 +138,22 @@ def test_a_file_above_the_limit(dci: Dci, home: Path, short_reference: Path) -> 
         assert "1,000" in result.err
 
 
-@pytest.mark.parametrize(("args", "code", "says"), [
-    (("--month", "2018-05"), 2, ("dates of another month", "2018-05", "event_date")),
-    (("--month", "2018-13"), 2, ("--month", "'2018-13'", "a month such as 2019-01")),
-    (("--month", "0000-01"), 2, ("--month",)),
-    (("--month", "9999-12"), 2, ("--month",)),
-    (("--partner", "nobody"), 2, ("nobody", "pay_a, pay_b")),
-    (("--partner", "pay_b"), 1, ("partner.matches",)),
-    (("--feed", "nothing"), 2, ("no such feed", "transactions")),
-    (("--index", "nothing"), 2, ("no such index", "dci")),
-])
-def test_what_is_asked_for_and_cannot_be(dci: Dci, home: Path, args: tuple[str, ...], code: int,
-                                         says: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("--month", "2018-05"), 2, ("dates of another month", "2018-05", "event_date")),
+        (("--month", "2018-13"), 2, ("--month", "'2018-13'", "a month such as 2019-01")),
+        (("--month", "0000-01"), 2, ("--month",)),
+        (("--month", "9999-12"), 2, ("--month",)),
+        (("--partner", "nobody"), 2, ("nobody", "pay_a, pay_b")),
+        (("--partner", "pay_b"), 1, ("partner.matches",)),
+        (("--feed", "nothing"), 2, ("no such feed", "transactions")),
+        (("--index", "nothing"), 2, ("no such index", "dci")),
+    ],
+)
+def test_what_is_asked_for_and_cannot_be(
+    dci: Dci, home: Path, args: tuple[str, ...], code: int, says: tuple[str, ...]
+) -> None:
     feed = () if "--feed" in args else FEED
     result = dci("check", write(home / "good.csv", rows()), *feed, *args)
     assert result.code == code

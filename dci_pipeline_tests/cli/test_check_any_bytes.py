@@ -33,8 +33,9 @@ def judged(work: Work, content: bytes, name: str, *, inferred: bool) -> bool | N
         path = Path(folder) / name
         path.write_bytes(content)
         try:
-            checked = check_delivery(work, [path], feed="transactions", partner=partner, month=month,
-                                     folder=Path(folder))
+            checked = check_delivery(
+                work, [path], feed="transactions", partner=partner, month=month, folder=Path(folder)
+            )
         except Finding as finding:
             assert finding.problem
             return None
@@ -61,15 +62,24 @@ def test_the_files_to_mangle_are_good(work: Work) -> None:
 
 
 @settings(max_examples=60)
-@given(content=st.binary(max_size=600), head=st.sampled_from([b"", b"\x1f\x8b", b"PAR1", b"\xff\xfe", _csv()[:70]]),
-       name=st.sampled_from(["x.csv", "x.csv.gz", "x.parquet", "x"]), inferred=st.booleans())
+@given(
+    content=st.binary(max_size=600),
+    head=st.sampled_from([b"", b"\x1f\x8b", b"PAR1", b"\xff\xfe", _csv()[:70]]),
+    name=st.sampled_from(["x.csv", "x.csv.gz", "x.parquet", "x"]),
+    inferred=st.booleans(),
+)
 def test_arbitrary_bytes(work: Work, content: bytes, head: bytes, name: str, inferred: bool) -> None:
     judged(work, head + content, name, inferred=inferred)
 
 
 @settings(max_examples=80)
-@given(name=st.sampled_from(sorted(GOOD)), seed=st.integers(0, 2**32), cuts=st.integers(0, 2), flips=st.integers(0, 6),
-       inferred=st.booleans())
+@given(
+    name=st.sampled_from(sorted(GOOD)),
+    seed=st.integers(0, 2**32),
+    cuts=st.integers(0, 2),
+    flips=st.integers(0, 6),
+    inferred=st.booleans(),
+)
 def test_mangled_files(work: Work, name: str, seed: int, cuts: int, flips: int, inferred: bool) -> None:
     chance = random.Random(seed)
     content = bytearray(GOOD[name])
@@ -77,14 +87,38 @@ def test_mangled_files(work: Work, name: str, seed: int, cuts: int, flips: int, 
         content[chance.randrange(len(content))] = chance.randrange(256)
     for _ in range(cuts):
         at = chance.randrange(len(content))
-        del content[at:at + chance.randrange(1, 40)]
+        del content[at : at + chance.randrange(1, 40)]
     judged(work, bytes(content), name, inferred=inferred)
 
 
 FIELDS = st.one_of(
-    st.text(max_size=12), st.integers(-(2**70), 2**70).map(str), st.dates().map(str),
-    st.sampled_from(["", "9999-12-31", "0001-01-01", "2018-03-01", "NaN", "inf", "-0", "1e5", "北京", "110000", "零售",
-                     '"', '""', "\x00", "a,b", "[red]", "\u202e", " 1", "1 "]))
+    st.text(max_size=12),
+    st.integers(-(2**70), 2**70).map(str),
+    st.dates().map(str),
+    st.sampled_from(
+        [
+            "",
+            "9999-12-31",
+            "0001-01-01",
+            "2018-03-01",
+            "NaN",
+            "inf",
+            "-0",
+            "1e5",
+            "北京",
+            "110000",
+            "零售",
+            '"',
+            '""',
+            "\x00",
+            "a,b",
+            "[red]",
+            "\u202e",
+            " 1",
+            "1 ",
+        ]
+    ),
+)
 
 
 @settings(max_examples=60)

@@ -35,20 +35,29 @@ def _edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), "utf-8")
 
 
-@pytest.mark.parametrize(("file", "old", "new", "says"), [
-    ("feeds/transactions.yaml", "status: active", "status: active\nsurprise: 1", ("transactions.yaml", "surprise")),
-    ("feeds/transactions.yaml", "logicalType: date", "logicalType: day", ("transactions.yaml", "'day'")),
-    ("feeds/transactions.yaml", "^[A-Za-z0-9_.:-]{1,64}$", r"^\\d+$", ("record_id", "explicit classes")),
-    ("feeds/transactions.yaml", "name: transactions\nversion", "name: payments\nversion", ("payments", "transactions")),
-    ("marts/weights.yaml", "kind: DataContract", "kind: Contract", ("weights.yaml", "Open Data Contract Standard")),
-    ("marts/weights.yaml", "required: true", "required: maybe", ("weights.yaml", "valid boolean")),
-    ("index.yaml", "cadence: month", "cadence: fortnight", ("index.yaml", "fortnight", "month or quarter")),
-    ("index.yaml", "parent: digital_first", "parent: nobody", ("nobody",)),
-    ("simulation.yaml", "first:", "fist:", ("simulation.yaml", "fist")),
-    ("geography/groups.csv", "valid_from", "valid_since", ("groups.csv", "valid_since")),
-])
-def test_a_mistake_is_named_with_file_and_key(dci: Dci, copy: Path, file: str, old: str, new: str,
-                                              says: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("feeds/transactions.yaml", "status: active", "status: active\nsurprise: 1", ("transactions.yaml", "surprise")),
+        ("feeds/transactions.yaml", "logicalType: date", "logicalType: day", ("transactions.yaml", "'day'")),
+        ("feeds/transactions.yaml", "^[A-Za-z0-9_.:-]{1,64}$", r"^\\d+$", ("record_id", "explicit classes")),
+        (
+            "feeds/transactions.yaml",
+            "name: transactions\nversion",
+            "name: payments\nversion",
+            ("payments", "transactions"),
+        ),
+        ("marts/weights.yaml", "kind: DataContract", "kind: Contract", ("weights.yaml", "Open Data Contract Standard")),
+        ("marts/weights.yaml", "required: true", "required: maybe", ("weights.yaml", "valid boolean")),
+        ("index.yaml", "cadence: month", "cadence: fortnight", ("index.yaml", "fortnight", "month or quarter")),
+        ("index.yaml", "parent: digital_first", "parent: nobody", ("nobody",)),
+        ("simulation.yaml", "first:", "fist:", ("simulation.yaml", "fist")),
+        ("geography/groups.csv", "valid_from", "valid_since", ("groups.csv", "valid_since")),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_key(
+    dci: Dci, copy: Path, file: str, old: str, new: str, says: tuple[str, ...]
+) -> None:
     _edit(copy / "dci" / file, old, new)
     result = dci("contract", "check")
     assert result.code == 1

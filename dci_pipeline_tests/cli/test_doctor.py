@@ -58,12 +58,16 @@ def _other_typed_rows(folder: Path) -> None:
     (folder / "typed.parquet").write_bytes(b"PAR1 cut")
 
 
-@pytest.mark.parametrize(("damage", "says"), [
-    (_change_a_byte, "a.csv has changed since it was received"),
-    (lambda folder: (folder / "a.csv").unlink(), "a.csv is gone"),
-    (_other_typed_rows, "typed rows cannot be read"),
-    (lambda folder: (folder / "typed.parquet").unlink(), "typed rows cannot be read"),
-], ids=["a byte changed", "a part gone", "typed cut", "typed gone"])
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (_change_a_byte, "a.csv has changed since it was received"),
+        (lambda folder: (folder / "a.csv").unlink(), "a.csv is gone"),
+        (_other_typed_rows, "typed rows cannot be read"),
+        (lambda folder: (folder / "typed.parquet").unlink(), "typed rows cannot be read"),
+    ],
+    ids=["a byte changed", "a part gone", "typed cut", "typed gone"],
+)
 def test_a_damaged_delivery_is_a_failure(dci: Dci, landed: Path, damage: Callable[[Path], object], says: str) -> None:
     damage(landed)
     result = dci("doctor")

@@ -24,6 +24,7 @@ HEAVY = ("dagster", "great_expectations", "pandas", "narwhals", "pyspark")
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command by its full name, groups included."""
+
     def walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:
         yield name, command
         for sub, below in getattr(command, "commands", {}).items():
@@ -56,8 +57,12 @@ def test_every_command_and_option_is_documented(name: str) -> None:
 def test_nothing_is_documented_that_is_not_there() -> None:
     headings = re.findall(r"^#+ (dci .+)$", DOCS, re.MULTILINE)
     assert set(headings) == set(COMMANDS) - {"dci"}
-    known = {option for command in COMMANDS.values() for parameter in command.params
-             for option in [*parameter.opts, *parameter.secondary_opts]}
+    known = {
+        option
+        for command in COMMANDS.values()
+        for parameter in command.params
+        for option in [*parameter.opts, *parameter.secondary_opts]
+    }
     written = set(re.findall(r"`(--[a-z-]+)", DOCS))
     assert written <= known | {"--help"}, written - known
 
@@ -91,11 +96,19 @@ def test_usage_errors_end_in_2(dci: Dci) -> None:
 
 def _modules(home: Path, *args: str) -> tuple[set[str], str]:
     """Top-level modules loaded by a command in a process of its own."""
-    code = ("import sys, atexit; from dci_pipeline.cli import main; "
-            "atexit.register(lambda: print('\\nLOADED', *sorted({name.split('.')[0] for name in sys.modules}))); "
-            f"sys.argv = ['dci', *{list(args)!r}]; main()")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=home,
-                          env=os.environ | {"PYTHONPATH": str(PROJECT)})
+    code = (
+        "import sys, atexit; from dci_pipeline.cli import main; "
+        "atexit.register(lambda: print('\\nLOADED', *sorted({name.split('.')[0] for name in sys.modules}))); "
+        f"sys.argv = ['dci', *{list(args)!r}]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=home,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+    )
     loaded = next(line for line in done.stdout.splitlines() if line.startswith("LOADED"))
     return set(loaded.split()[1:]), done.stdout + done.stderr
 

@@ -32,13 +32,16 @@ def test_aliases_of_the_month_option(dci: Dci, home: Path) -> None:
         assert dci("land", path, "--feed", "transactions", "--partner", "pay_a", option, MONTH).code == 0
 
 
-@pytest.mark.parametrize(("args", "says"), [
-    (("--feed", "transactions", "--partner", "pay_a"), ("no period given", "add --month")),
-    (("--feed", "transactions", "--partner", "pay_x", "--month", MONTH), ("pay_x", "pay_a, pay_b")),
-    (("--feed", "transactions", "--partner", "pay_a", "--month", "2018-04"), ("dates of another month", "a.csv")),
-    (("--feed", "transactions", "--partner", "pay_a", "--month", "soon"), ("--month", "'soon'", "2019-01")),
-    (("--feed", "none", "--partner", "pay_a", "--month", MONTH), ("no such feed", "transactions")),
-])
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--feed", "transactions", "--partner", "pay_a"), ("no period given", "add --month")),
+        (("--feed", "transactions", "--partner", "pay_x", "--month", MONTH), ("pay_x", "pay_a, pay_b")),
+        (("--feed", "transactions", "--partner", "pay_a", "--month", "2018-04"), ("dates of another month", "a.csv")),
+        (("--feed", "transactions", "--partner", "pay_a", "--month", "soon"), ("--month", "'soon'", "2019-01")),
+        (("--feed", "none", "--partner", "pay_a", "--month", MONTH), ("no such feed", "transactions")),
+    ],
+)
 def test_what_is_refused_lands_nothing(dci: Dci, home: Path, args: tuple[str, ...], says: tuple[str, ...]) -> None:
     result = dci("land", write(home / "a.csv", rows(5)), *args)
     assert result.code == 2
@@ -61,11 +64,27 @@ def test_one_bad_value_costs_one_row(dci: Dci, home: Path) -> None:
 
 @pytest.mark.realdata
 def test_one_file_of_many_periods_becomes_a_delivery_for_each(dci: Dci, pulse_source: Path) -> None:
-    result = dci("land", pulse_source / PULSE_FILES["transactions"], "--index", "pulse", "--feed", "transactions",
-                 "--partner", "phonepe")
+    result = dci(
+        "land",
+        pulse_source / PULSE_FILES["transactions"],
+        "--index",
+        "pulse",
+        "--feed",
+        "transactions",
+        "--partner",
+        "phonepe",
+    )
     assert result.code == 0
     assert result.out.count(" new") == 28
     assert "2018Q1 to 2024Q4: each waits for app_usage from phonepe" in result.out
-    done = dci("land", pulse_source / PULSE_FILES["app_usage"], "--index", "pulse", "--feed", "app_usage", "--partner",
-               "phonepe")
+    done = dci(
+        "land",
+        pulse_source / PULSE_FILES["app_usage"],
+        "--index",
+        "pulse",
+        "--feed",
+        "app_usage",
+        "--partner",
+        "phonepe",
+    )
     assert "2018Q1 to 2024Q4 are complete" in done.out

@@ -72,11 +72,16 @@ def test_without_a_delivery_it_says_how_to_get_one(dci: Dci) -> None:
     assert "dci land" in result.err
 
 
-@pytest.mark.parametrize(("args", "says"), [
-    (("--from", "2018-01"), "half a range"), (("--to", "2018-01"), "half a range"),
-    (("--months", "2018-01", "--from", "2018-01", "--to", "2018-02"), "given twice"),
-    (("--months", "2018Q1"), "a month such as"), (("--index", "none"), "no such index"),
-])
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--from", "2018-01"), "half a range"),
+        (("--to", "2018-01"), "half a range"),
+        (("--months", "2018-01", "--from", "2018-01", "--to", "2018-02"), "given twice"),
+        (("--months", "2018Q1"), "a month such as"),
+        (("--index", "none"), "no such index"),
+    ],
+)
 def test_ranges_that_are_none(dci: Dci, args: tuple[str, ...], says: str) -> None:
     result = dci("run", *args)
     assert (result.code, says in result.err) == (2, True), result.err
@@ -105,10 +110,17 @@ def test_a_mistake_in_the_program_is_owned_up_to_without_a_traceback(dci: Dci, m
     assert "DCI_LOG=debug" in result.err
 
 
-@pytest.mark.parametrize(("indexes", "given", "chosen"), [
-    (["one"], None, "one"), (["one", "dci"], None, "dci"), (["one", "two"], "two", "two"), (["one", "two"], None, None),
-    (["one"], "two", None), ([], None, None),
-])
+@pytest.mark.parametrize(
+    ("indexes", "given", "chosen"),
+    [
+        (["one"], None, "one"),
+        (["one", "dci"], None, "dci"),
+        (["one", "two"], "two", "two"),
+        (["one", "two"], None, None),
+        (["one"], "two", None),
+        ([], None, None),
+    ],
+)
 def test_which_index(tmp_path: Path, indexes: list[str], given: str | None, chosen: str | None) -> None:
     from dci_pipeline.cli.options import chosen_index
     from dci_pipeline.findings import Finding

@@ -23,10 +23,18 @@ def test_plain_text_has_no_controls_and_loses_nothing(text: str) -> None:
         assert shown == text
 
 
-@pytest.mark.parametrize(("text", "shown"), [
-    ("北京市", "北京市"), ("a\x1b[31mb", "a\\x1b[31mb"), ("[red]x[/red]", "[red]x[/red]"), ("a\nb", "a\\nb"),
-    ("\u202eabc", "\\u202eabc"), (None, ""), (7, "7"),
-])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("北京市", "北京市"),
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("[red]x[/red]", "[red]x[/red]"),
+        ("a\nb", "a\\nb"),
+        ("\u202eabc", "\\u202eabc"),
+        (None, ""),
+        (7, "7"),
+    ],
+)
 def test_what_a_terminal_gets(text: object, shown: str) -> None:
     assert screen.plain(text) == shown
 
@@ -40,9 +48,9 @@ def test_markup_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[link=x]y[/link]" in out
 
 
-@pytest.mark.parametrize(("span", "cadence", "said"), [
-    ("2018-01:2018-12", "month", "2018-01 to 2018-12"), ("2018Q3", "quarter", "2018Q3"),
-])
+@pytest.mark.parametrize(
+    ("span", "cadence", "said"), [("2018-01:2018-12", "month", "2018-01 to 2018-12"), ("2018Q3", "quarter", "2018Q3")]
+)
 def test_ranges(span: str, cadence: str, said: str) -> None:
     assert screen.ranges(parse_span(span, cadence)) == said
 
@@ -52,8 +60,10 @@ def test_ranges_with_a_gap() -> None:
     assert screen.ranges([*periods[:1], *periods[2:]]) == "2018-11, 2019-01 to 2019-02"
 
 
-@pytest.mark.parametrize(("number", "word", "said"), [
-    (1, "delivery", "1 delivery"), (2, "delivery", "2 deliveries"), (1200, "row", "1,200 rows"), (0, "day", "0 days")])
+@pytest.mark.parametrize(
+    ("number", "word", "said"),
+    [(1, "delivery", "1 delivery"), (2, "delivery", "2 deliveries"), (1200, "row", "1,200 rows"), (0, "day", "0 days")],
+)
 def test_counts(number: int, word: str, said: str) -> None:
     assert screen.count(number, word) == said
 

@@ -31,12 +31,27 @@ def test_equal_requests_give_equal_bytes_and_nothing_new(dci: Dci, home: Path) -
 
 
 def test_files_lie_by_feed_and_partner(dci: Dci, home: Path) -> None:
-    dci("simulate", "--from", "2018-03", "--to", "2018-04", "--rows", "400", "--feed", "transactions", "--form", "csv",
-        "--no-land")
+    dci(
+        "simulate",
+        "--from",
+        "2018-03",
+        "--to",
+        "2018-04",
+        "--rows",
+        "400",
+        "--feed",
+        "transactions",
+        "--form",
+        "csv",
+        "--no-land",
+    )
     folder = home / "deliveries/dci"
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.csv"))
-    assert found == [f"transactions/{partner}/transactions_{partner}_{month}.csv"
-                     for partner in ("pay_a", "pay_b") for month in ("2018-03", "2018-04")]
+    assert found == [
+        f"transactions/{partner}/transactions_{partner}_{month}.csv"
+        for partner in ("pay_a", "pay_b")
+        for month in ("2018-03", "2018-04")
+    ]
     assert not (home / "warehouse").exists()
 
 
@@ -66,16 +81,29 @@ def test_planted_faults_are_found_row_by_row(dci: Dci, home: Path) -> None:
 
 def test_truths_of_other_files_are_kept_and_of_the_same_file_replaced(dci: Dci, home: Path) -> None:
     dci("simulate", *SMALL, "--fault", "city.known:3", "--no-land")
-    dci("simulate", "--months", "2018-04", "--rows", "400", "--feed", "transactions", "--partner", "pay_a", "--fault",
-        "key.unique", "--no-land")
+    dci(
+        "simulate",
+        "--months",
+        "2018-04",
+        "--rows",
+        "400",
+        "--feed",
+        "transactions",
+        "--partner",
+        "pay_a",
+        "--fault",
+        "key.unique",
+        "--no-land",
+    )
     path = home / "deliveries/dci/faults.json"
     assert [entry["fault"] for entry in json.loads(path.read_text("utf-8"))] == ["city.known", "key.unique"]
     dci("simulate", *SMALL, "--no-land")
     assert [(entry["fault"], entry["count"]) for entry in json.loads(path.read_text("utf-8"))] == [("key.unique", 5)]
 
 
-@pytest.mark.parametrize("fault", ["unknown_column", "missing_column", "empty_file", "wrong_month", "truncated",
-                                   "wrong_encoding"])
+@pytest.mark.parametrize(
+    "fault", ["unknown_column", "missing_column", "empty_file", "wrong_month", "truncated", "wrong_encoding"]
+)
 def test_a_file_broken_as_a_whole_is_refused_and_said_so(dci: Dci, home: Path, fault: str) -> None:
     result = dci("simulate", *SMALL, "--fault", fault)
     assert result.code == 0
@@ -84,16 +112,19 @@ def test_a_file_broken_as_a_whole_is_refused_and_said_so(dci: Dci, home: Path, f
     assert not list((home / "warehouse").rglob("delivery.json"))
 
 
-@pytest.mark.parametrize(("args", "says"), [
-    (("--fault", "nonsense"), ("no such fault", "city.known")),
-    (("--fault", "city.known:many"), ("city.known:many",)),
-    (("--fault", "truncated", "--fault", "city.known"), ("stands alone",)),
-    (("--fault", "city.known", "--fault-month", "2019-01"), ("no such delivery",)),
-    (("--partner", "nobody"), ("no such partner",)),
-    (("--form", "xlsx"), ("csv.gz", "parquet")),
-    (("--months", "2018-05:2018-04"), ("ends before it begins",)),
-    (("--from", "2018-05"), ("half a range",)),
-])
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--fault", "nonsense"), ("no such fault", "city.known")),
+        (("--fault", "city.known:many"), ("city.known:many",)),
+        (("--fault", "truncated", "--fault", "city.known"), ("stands alone",)),
+        (("--fault", "city.known", "--fault-month", "2019-01"), ("no such delivery",)),
+        (("--partner", "nobody"), ("no such partner",)),
+        (("--form", "xlsx"), ("csv.gz", "parquet")),
+        (("--months", "2018-05:2018-04"), ("ends before it begins",)),
+        (("--from", "2018-05"), ("half a range",)),
+    ],
+)
 def test_what_cannot_be_simulated(dci: Dci, args: tuple[str, ...], says: tuple[str, ...]) -> None:
     base = SMALL[2:] if args[0] in ("--months", "--from") else SMALL
     base = (*base[:-2],) if args[0] == "--partner" else base

@@ -59,15 +59,18 @@ def test_a_long_answer_says_that_there_is_more(dci: Dci) -> None:
 
 
 @pytest.mark.usefixtures("published")
-@pytest.mark.parametrize(("args", "says"), [
-    (("SELEC",), ("the query fails", "syntax error")),
-    (("SELECT * FROM nothing",), ("nothing",)),
-    (("DELETE FROM numbers",), ("read-only",)),
-    (("CREATE TABLE t (x INT)",), ("read-only",)),
-    (("--describe", "nothing"), ("no such table", "numbers")),
-    (("SELECT 1", "--csv", "--json"), ("one of them",)),
-    (("SELECT 1", "--parquet", "no/such/folder/x.parquet"), ("no such folder",)),
-])
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("SELEC",), ("the query fails", "syntax error")),
+        (("SELECT * FROM nothing",), ("nothing",)),
+        (("DELETE FROM numbers",), ("read-only",)),
+        (("CREATE TABLE t (x INT)",), ("read-only",)),
+        (("--describe", "nothing"), ("no such table", "numbers")),
+        (("SELECT 1", "--csv", "--json"), ("one of them",)),
+        (("SELECT 1", "--parquet", "no/such/folder/x.parquet"), ("no such folder",)),
+    ],
+)
 def test_what_fails(dci: Dci, args: tuple[str, ...], says: tuple[str, ...]) -> None:
     result = dci("sql", *args)
     assert result.code == 2

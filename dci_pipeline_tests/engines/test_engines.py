@@ -15,10 +15,16 @@ from dci_pipeline import engines
 from dci_pipeline.engines.dtypes import canonical
 from dci_pipeline.findings import Finding
 
-FRAME = pl.DataFrame({
-    "partner": ["a", "b", None], "n": [1, 2, 2**40], "day": [date(2019, 4, 1), None, date(2019, 4, 2)],
-    "x": [0.5, None, 2.0], "yes": [True, None, False],
-}, schema_overrides={"n": pl.Int64}).with_columns(file=pl.lit(0, dtype=pl.Int32))
+FRAME = pl.DataFrame(
+    {
+        "partner": ["a", "b", None],
+        "n": [1, 2, 2**40],
+        "day": [date(2019, 4, 1), None, date(2019, 4, 2)],
+        "x": [0.5, None, 2.0],
+        "yes": [True, None, False],
+    },
+    schema_overrides={"n": pl.Int64},
+).with_columns(file=pl.lit(0, dtype=pl.Int32))
 
 
 def test_an_unknown_engine_is_refused() -> None:
@@ -49,7 +55,10 @@ def test_a_file_comes_back_as_it_was_written(name: str, tmp_path: Path) -> None:
 def test_counts_and_sums_are_64_bit(name: str) -> None:
     with engines.engine(name) as engine:
         lazy = engine.small(FRAME).select(
-            nw.len().alias("rows"), nw.col("n").sum(), nw.col("x").count(), nw.col("partner").n_unique(),
+            nw.len().alias("rows"),
+            nw.col("n").sum(),
+            nw.col("x").count(),
+            nw.col("partner").n_unique(),
             nw.col("day").max(),
         )
         found = engine.collect(lazy)
@@ -65,15 +74,18 @@ def test_null_keys_do_not_join(name: str) -> None:
         assert engine.collect(lazy).rows() == [(1, 1), (2, None), (2**40, None)]
 
 
-@pytest.mark.parametrize(("column", "fits"), [
-    (pl.Series([Decimal(2**63 - 1)], dtype=pl.Decimal(38, 0)), True),
-    (pl.Series([Decimal(-(2**63))], dtype=pl.Decimal(38, 0)), True),
-    (pl.Series([Decimal(2**63)], dtype=pl.Decimal(38, 0)), False),
-    (pl.Series([Decimal(-(2**63) - 1)], dtype=pl.Decimal(38, 0)), False),
-    (pl.Series([2**63 - 1], dtype=pl.UInt64), True),
-    (pl.Series([2**63], dtype=pl.UInt64), False),
-    (pl.Series([2**64], dtype=pl.Int128), False),
-])
+@pytest.mark.parametrize(
+    ("column", "fits"),
+    [
+        (pl.Series([Decimal(2**63 - 1)], dtype=pl.Decimal(38, 0)), True),
+        (pl.Series([Decimal(-(2**63))], dtype=pl.Decimal(38, 0)), True),
+        (pl.Series([Decimal(2**63)], dtype=pl.Decimal(38, 0)), False),
+        (pl.Series([Decimal(-(2**63) - 1)], dtype=pl.Decimal(38, 0)), False),
+        (pl.Series([2**63 - 1], dtype=pl.UInt64), True),
+        (pl.Series([2**63], dtype=pl.UInt64), False),
+        (pl.Series([2**64], dtype=pl.Int128), False),
+    ],
+)
 def test_integers_fit_64_bits_or_are_refused(column: pl.Series, fits: bool) -> None:
     frame = column.alias("total").to_frame()
     if fits:

@@ -65,8 +65,9 @@ def violations(typed: pl.DataFrame, contract: FeedContract, partner: str) -> dic
 
 
 def plant(frame: pl.DataFrame, contract: FeedContract, rule: str, count: int = 3, **options: Any) -> faults.Planted:
-    return faults.plant(frame, contract, rule=rule, count=count, seed=7, period=PERIOD, outside=OUTSIDE,
-                        aliases=ALIASES, **options)
+    return faults.plant(
+        frame, contract, rule=rule, count=count, seed=7, period=PERIOD, outside=OUTSIDE, aliases=ALIASES, **options
+    )
 
 
 def partner_of(contract: FeedContract) -> str:
@@ -80,8 +81,9 @@ def sent() -> dict[str, pl.DataFrame]:
 
 @pytest.mark.parametrize("contract", FEEDS, ids=lambda item: item.feed)
 def test_an_untouched_delivery_breaks_nothing(contract: FeedContract, sent: dict[str, pl.DataFrame]) -> None:
-    assert violations(read(encoding.encode(sent[contract.feed], contract), contract), contract,
-                      partner_of(contract)) == {}
+    assert (
+        violations(read(encoding.encode(sent[contract.feed], contract), contract), contract, partner_of(contract)) == {}
+    )
 
 
 @pytest.mark.parametrize("contract", FEEDS, ids=lambda item: item.feed)
@@ -96,7 +98,8 @@ def test_a_fault_breaks_its_rule_and_no_other(contract: FeedContract, rule: str,
     assert violations(typed, contract, partner_of(contract)) == planted.rows
     hit = 6 if rule == "key.unique.conflict" else 3
     assert {name: len(rows) for name, rows in planted.rows.items()} == {
-        "key.unique" if rule == "key.unique.conflict" else rule: hit}
+        "key.unique" if rule == "key.unique.conflict" else rule: hit
+    }
     assert typed.height == planted.frame.height == sent[contract.feed].height + (3 if "unique" in rule else 0)
 
 
@@ -114,17 +117,25 @@ def test_faults_add_up_on_records_of_their_own(contract: FeedContract, sent: dic
 
 @pytest.mark.parametrize("contract", FEEDS, ids=lambda item: item.feed)
 class TestWholeFile:
-    @pytest.mark.parametrize(("fault", "says"), [("unknown_column", "unknown column 'surprise'"),
-                                                 ("missing_column", "missing column"), ("empty_file", "no rows")])
-    def test_frames_that_do_not_land(self, contract: FeedContract, sent: dict[str, pl.DataFrame], fault: str,
-                                     says: str) -> None:
+    @pytest.mark.parametrize(
+        ("fault", "says"),
+        [
+            ("unknown_column", "unknown column 'surprise'"),
+            ("missing_column", "missing column"),
+            ("empty_file", "no rows"),
+        ],
+    )
+    def test_frames_that_do_not_land(
+        self, contract: FeedContract, sent: dict[str, pl.DataFrame], fault: str, says: str
+    ) -> None:
         with pytest.raises(Finding, match=says):
             read(encoding.encode(plant(sent[contract.feed], contract, fault).frame, contract), contract)
 
     @pytest.mark.parametrize("form", encoding.FORMS)
     @pytest.mark.parametrize("fault", faults.BYTE_FAULTS)
-    def test_bytes_that_do_not_land(self, contract: FeedContract, sent: dict[str, pl.DataFrame], tmp_path: Any,
-                                    fault: str, form: str) -> None:
+    def test_bytes_that_do_not_land(
+        self, contract: FeedContract, sent: dict[str, pl.DataFrame], tmp_path: Any, fault: str, form: str
+    ) -> None:
         data = encoding.encode(sent[contract.feed], contract, form=form)
         if fault == "too_large":
             contract = contract_of(tmp_path, max_bytes=len(data) + 10)
@@ -154,23 +165,43 @@ class TestWholeFile:
 
 class TestOddContracts:
     def test_a_measure_the_contract_multiplies(self, tmp_path: Any) -> None:
-        contract = contract_of(tmp_path, [
-            column("place", "string", "place"), column("id", "string", "record_id", key=True),
-            column("paise", "integer", "measure", minimum=0, maximum=10**15,
-                   custom={"multiplier": 100, "round": "half_even", "source": "rupees"})])
+        contract = contract_of(
+            tmp_path,
+            [
+                column("place", "string", "place"),
+                column("id", "string", "record_id", key=True),
+                column(
+                    "paise",
+                    "integer",
+                    "measure",
+                    minimum=0,
+                    maximum=10**15,
+                    custom={"multiplier": 100, "round": "half_even", "source": "rupees"},
+                ),
+            ],
+        )
         frame = pl.DataFrame({"place": ["A", "B", "C"], "id": ["1", "2", "3"], "rupees": [1.5, 2.5, 3.5]})
         planted = plant(frame, contract, "paise.range", 2)
         typed = read(encoding.encode(planted.frame, contract), contract)
         wrong = typed.filter(~pl.col("paise").is_between(0, 10**15))
         assert wrong["file_row"].to_list() == planted.rows["paise.range"]
         assert sorted(wrong["paise"].to_list()) == [-1, 10**15 + 1]
-        assert read(encoding.encode(plant(frame, contract, "key.unique.conflict", 1).frame, contract), contract)[
-            "paise"].n_unique() == 4
+        assert (
+            read(encoding.encode(plant(frame, contract, "key.unique.conflict", 1).frame, contract), contract)[
+                "paise"
+            ].n_unique()
+            == 4
+        )
 
     def test_a_period_is_written_in_another_form(self, tmp_path: Any) -> None:
-        contract = contract_of(tmp_path, [
-            column("place", "string", "place", key=True), column("count", "integer", "measure", maximum=9),
-            column("period", "string", "period", pattern="^20[0-9]{2}-[0-9]{2}$")])
+        contract = contract_of(
+            tmp_path,
+            [
+                column("place", "string", "place", key=True),
+                column("count", "integer", "measure", maximum=9),
+                column("period", "string", "period", pattern="^20[0-9]{2}-[0-9]{2}$"),
+            ],
+        )
         frame = pl.DataFrame({"place": ["A", "B"], "count": [1, 2], "period": ["2019-06"] * 2})
         assert sorted(plant(frame, contract, "period.pattern", 1).frame["period"]) == ["2019-06", "2019-06-01"]
 

@@ -31,8 +31,15 @@ def parquet(frame: pl.DataFrame) -> bytes:
 
 
 def table(count: int = 3) -> pl.DataFrame:
-    return pl.DataFrame({"region": ["北京"] * count, "id": [f"r{n}" for n in range(1, count + 1)],
-                         "day": ["2019-01-02"] * count, "note": ["a"] * count, "count": list(range(1, count + 1))})
+    return pl.DataFrame(
+        {
+            "region": ["北京"] * count,
+            "id": [f"r{n}" for n in range(1, count + 1)],
+            "day": ["2019-01-02"] * count,
+            "note": ["a"] * count,
+            "count": list(range(1, count + 1)),
+        }
+    )
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
@@ -40,14 +47,28 @@ def table(count: int = 3) -> pl.DataFrame:
 def test_every_form_of_a_file_reads_to_the_same_rows(make: Make, form: str, pack: Callable[[bytes], bytes]) -> None:
     contract = make(encoding="gb18030" if form == "gb18030" else "utf-8")
     data = {
-        "utf-8": lines(3).encode(), "utf-8-bom": lines(3).encode("utf-8-sig"), "gb18030": lines(3).encode("gb18030"),
-        "crlf": lines(3).replace("\n", "\r\n").encode(), "cr": lines(3).replace("\n", "\r").encode(),
-        "parquet": parquet(table()), "blank lines": ("\n\r\n" + lines(3).replace("\n", "\n\n") + "\n\n\n").encode(),
+        "utf-8": lines(3).encode(),
+        "utf-8-bom": lines(3).encode("utf-8-sig"),
+        "gb18030": lines(3).encode("gb18030"),
+        "crlf": lines(3).replace("\n", "\r\n").encode(),
+        "cr": lines(3).replace("\n", "\r").encode(),
+        "parquet": parquet(table()),
+        "blank lines": ("\n\r\n" + lines(3).replace("\n", "\n\n") + "\n\n\n").encode(),
         "no end": lines(3).encode().rstrip(b"\n"),
     }[form]
     got = read(pack(data), contract, file=4)
-    assert got.schema == pl.Schema({"place": pl.String, "id": pl.String, "day": pl.Date, "note": pl.String,
-                                    "count": pl.Int64, "file": pl.Int32, "file_row": pl.Int64, "unparsed": pl.String})
+    assert got.schema == pl.Schema(
+        {
+            "place": pl.String,
+            "id": pl.String,
+            "day": pl.Date,
+            "note": pl.String,
+            "count": pl.Int64,
+            "file": pl.Int32,
+            "file_row": pl.Int64,
+            "unparsed": pl.String,
+        }
+    )
     assert got["place"].to_list() == ["北京"] * 3
     assert got["count"].to_list() == got["file_row"].to_list() == [1, 2, 3]
     assert got["file"].to_list() == [4] * 3
@@ -73,14 +94,29 @@ def test_a_stream_that_cannot_seek_reads_as_well(make: Make) -> None:
 
 
 def test_record_numbers_hold_across_ragged_rows_blank_lines_and_line_breaks_in_values(make: Make) -> None:
-    text = (HEADER + "北京,r1,,a,1\n" + "short,row\n" + "\n\n" + '北京,r3,,"two\nlines, and a ""quote""",3\n'
-            + "a,row,that,is,too,long\n" + '"北京",r5,,"\n\n",5\n' + "x\n" + "y\n")
+    text = (
+        HEADER
+        + "北京,r1,,a,1\n"
+        + "short,row\n"
+        + "\n\n"
+        + '北京,r3,,"two\nlines, and a ""quote""",3\n'
+        + "a,row,that,is,too,long\n"
+        + '"北京",r5,,"\n\n",5\n'
+        + "x\n"
+        + "y\n"
+    )
     got = read(text.encode(), make())
     assert got["file_row"].to_list() == [1, 2, 3, 4, 5, 6, 7]
     assert got["count"].to_list() == [1, None, 3, None, 5, None, None]
     assert got["unparsed"].to_list() == [
-        None, "row: 2 fields, expected 5", None, "row: 6 fields, expected 5", None,
-        "row: 1 field, expected 5", "row: 1 field, expected 5"]
+        None,
+        "row: 2 fields, expected 5",
+        None,
+        "row: 6 fields, expected 5",
+        None,
+        "row: 1 field, expected 5",
+        "row: 1 field, expected 5",
+    ]
     assert got["note"].to_list() == ["a", None, 'two\nlines, and a "quote"', None, "\n\n", None, None]
 
 
@@ -96,8 +132,14 @@ def test_record_numbers_hold_from_batch_to_batch(make: Make) -> None:
 
 def test_columns_may_come_in_any_order_and_extra_known_ones_are_left_out(make: Make) -> None:
     contract = make(ignoredColumns=["year"], rowFilter={"level": "state"})
-    text = ("level,count,year,note,day,id,region\n" + "state,1,2019,a,,r1,A\n" + "nation,2,2019,a,,r2,A\n"
-            + "ragged\n" + "state,4,x,a,,r4,A\n" + ",5,x,a,,r5,A\n")
+    text = (
+        "level,count,year,note,day,id,region\n"
+        + "state,1,2019,a,,r1,A\n"
+        + "nation,2,2019,a,,r2,A\n"
+        + "ragged\n"
+        + "state,4,x,a,,r4,A\n"
+        + ",5,x,a,,r5,A\n"
+    )
     got = read(text.encode(), contract)
     assert got.columns == ["place", "id", "day", "note", "count", "file", "file_row", "unparsed"]
     assert got["file_row"].to_list() == [1, 3, 4]
@@ -112,28 +154,48 @@ DAMAGED = {
     "parquet without rows": (parquet(table(0)), "no rows", "0 rows"),
     "unknown column": (lines(1).replace("note", "colour").encode(), "unknown column 'colour'", "expected: region, id"),
     "missing column": (lines(1).replace(",count", ",").encode(), "missing column 'count'", "found:    region, id"),
-    "renamed column": (lines(1).replace("region", "regoin").encode(), "unknown column 'regoin'",
-                       "'regoin' may be meant as 'region'"),
+    "renamed column": (
+        lines(1).replace("region", "regoin").encode(),
+        "unknown column 'regoin'",
+        "'regoin' may be meant as 'region'",
+    ),
     "repeated column": (lines(1).replace("note", "day").encode(), "repeated column 'day'", "missing column 'note'"),
-    "parquet columns": (parquet(table().rename({"note": "colour"})), "unknown column 'colour'",
-                        "missing column 'note'"),
+    "parquet columns": (
+        parquet(table().rename({"note": "colour"})),
+        "unknown column 'colour'",
+        "missing column 'note'",
+    ),
     "other separator": (lines(1).replace(",", ";").encode(), "missing column", "the separator may be ';'"),
     "quote never closed": (lines(2).replace("r2", '"r2').encode(), "a quote that is never closed", "record"),
-    "quote never closed in the last value": (lines(2).encode()[:-2] + b'"2\n', "a quote that is never closed",
-                                             "record"),
-    "quote closed by that of a later record": ((lines(9) + 'A,"r10",,a,1\n').replace(",r3,", ',"r3,').encode(),
-                                               "a quote that is never closed", "whole records inside one value"),
-    "quote in the last value closed by a later one": ((lines(2)[:-2] + '"2\n' + lines(9)[len(HEADER):]
-                                                       + 'A,r10,,a,"1"\n').encode(),
-                                                      "a quote that is never closed", "whole records inside one value"),
-    "quote never closed, long": ((lines(2).replace("r2", '"r2')).encode() + b"x\n" * 15_000_000,
-                                 "a quote that is never closed", "a record of more than 8,388,608 bytes"),
+    "quote never closed in the last value": (
+        lines(2).encode()[:-2] + b'"2\n',
+        "a quote that is never closed",
+        "record",
+    ),
+    "quote closed by that of a later record": (
+        (lines(9) + 'A,"r10",,a,1\n').replace(",r3,", ',"r3,').encode(),
+        "a quote that is never closed",
+        "whole records inside one value",
+    ),
+    "quote in the last value closed by a later one": (
+        (lines(2)[:-2] + '"2\n' + lines(9)[len(HEADER) :] + 'A,r10,,a,"1"\n').encode(),
+        "a quote that is never closed",
+        "whole records inside one value",
+    ),
+    "quote never closed, long": (
+        (lines(2).replace("r2", '"r2')).encode() + b"x\n" * 15_000_000,
+        "a quote that is never closed",
+        "a record of more than 8,388,608 bytes",
+    ),
     "cut gzip": (gzip.compress(lines(9000).encode())[:-2000], "damaged or cut short", "a complete gzip file"),
     "gzip of nothing known": (gzip.compress(b"\x00\x01\x02" * 99), "missing column", "expected: region"),
     "utf-16": (lines(2).encode("utf-16"), "another encoding", "looks like utf-16"),
     "gb18030": (lines(2).encode("gb18030"), "another encoding", "looks like gb18030"),
-    "one bad byte": (lines(500).encode()[:9000] + b"\xff" + lines(50).encode(), "another encoding",
-                     "looks like utf-8, damaged in places"),
+    "one bad byte": (
+        lines(500).encode()[:9000] + b"\xff" + lines(50).encode(),
+        "another encoding",
+        "looks like utf-8, damaged in places",
+    ),
     "cut parquet": (parquet(table(2000))[:-700], "truncated or not a Parquet file", "a complete Parquet file"),
     "nested parquet": (parquet(table().with_columns(note=pl.concat_list("note"))), "no plain values", "note: "),
     "binary parquet": (parquet(table().with_columns(note=pl.col("note").cast(pl.Binary))), "no plain values", "note: "),
@@ -195,22 +257,30 @@ class TestSize:
         assert "at most 1,000,000 bytes" in str(found.value)
 
     def test_of_what_a_parquet_file_unpacks_to(self, make: Make) -> None:
-        bomb = parquet(table(1).select(pl.all().repeat_by(300_000).explode()).with_columns(
-            id=pl.int_range(300_000).cast(pl.String)))
+        bomb = parquet(
+            table(1)
+            .select(pl.all().repeat_by(300_000).explode())
+            .with_columns(id=pl.int_range(300_000).cast(pl.String))
+        )
         with pytest.raises(Finding, match="larger than the contract allows"):
             read(bomb, make(max_bytes=len(bomb) + 1))
 
 
 CONTRACT_BYTES = {
-    "csv": lines(40).encode(), "gb": lines(40).encode("gb18030"), "gz": gzip.compress(lines(40).encode()),
-    "parquet": parquet(table(40)), "gz parquet": gzip.compress(parquet(table(40))),
+    "csv": lines(40).encode(),
+    "gb": lines(40).encode("gb18030"),
+    "gz": gzip.compress(lines(40).encode()),
+    "parquet": parquet(table(40)),
+    "gz parquet": gzip.compress(parquet(table(40))),
 }
 
 
 @pytest.fixture(scope="module")
 def fixed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FeedContract]:
-    return {encoding: contract_of(tmp_path_factory.mktemp("contract"), encoding=encoding)
-            for encoding in ("utf-8", "gb18030")}
+    return {
+        encoding: contract_of(tmp_path_factory.mktemp("contract"), encoding=encoding)
+        for encoding in ("utf-8", "gb18030")
+    }
 
 
 def holds(data: bytes, contract: FeedContract, name: str) -> None:
@@ -225,27 +295,42 @@ def holds(data: bytes, contract: FeedContract, name: str) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.one_of(st.binary(max_size=300), st.binary(max_size=300).map(lambda tail: HEADER.encode() + tail),
-                      st.binary(max_size=200).map(gzip.compress),
-                      st.binary(max_size=200).map(lambda tail: b"PAR1" + tail + b"PAR1"),
-                      st.binary(max_size=200).map(lambda tail: b"\x1f\x8b" + tail)),
-       encoding=st.sampled_from(["utf-8", "gb18030"]), name=st.sampled_from(["a.csv", "a.parquet", "a.csv.gz"]))
-def test_any_bytes_end_in_rows_or_a_finding(fixed: dict[str, FeedContract], data: bytes, encoding: str,
-                                            name: str) -> None:
+@given(
+    data=st.one_of(
+        st.binary(max_size=300),
+        st.binary(max_size=300).map(lambda tail: HEADER.encode() + tail),
+        st.binary(max_size=200).map(gzip.compress),
+        st.binary(max_size=200).map(lambda tail: b"PAR1" + tail + b"PAR1"),
+        st.binary(max_size=200).map(lambda tail: b"\x1f\x8b" + tail),
+    ),
+    encoding=st.sampled_from(["utf-8", "gb18030"]),
+    name=st.sampled_from(["a.csv", "a.parquet", "a.csv.gz"]),
+)
+def test_any_bytes_end_in_rows_or_a_finding(
+    fixed: dict[str, FeedContract], data: bytes, encoding: str, name: str
+) -> None:
     holds(data, fixed[encoding], name)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(kind=st.sampled_from(sorted(CONTRACT_BYTES)), how=st.sampled_from(["flip", "cut", "insert", "drop", "repeat"]),
-       at=st.floats(0, 1, exclude_max=True), change=st.binary(min_size=1, max_size=8))
-def test_a_mangled_file_ends_in_rows_or_a_finding(fixed: dict[str, FeedContract], kind: str, how: str, at: float,
-                                                  change: bytes) -> None:
+@given(
+    kind=st.sampled_from(sorted(CONTRACT_BYTES)),
+    how=st.sampled_from(["flip", "cut", "insert", "drop", "repeat"]),
+    at=st.floats(0, 1, exclude_max=True),
+    change=st.binary(min_size=1, max_size=8),
+)
+def test_a_mangled_file_ends_in_rows_or_a_finding(
+    fixed: dict[str, FeedContract], kind: str, how: str, at: float, change: bytes
+) -> None:
     data = CONTRACT_BYTES[kind]
     place = int(at * len(data))
     mangled = {
-        "flip": data[:place] + bytes(a ^ b for a, b in zip(data[place:], change, strict=False))
-        + data[place + len(change):],
-        "cut": data[:place], "insert": data[:place] + change + data[place:],
-        "drop": data[:place] + data[place + len(change):], "repeat": data[:place] + data[place // 2:],
+        "flip": data[:place]
+        + bytes(a ^ b for a, b in zip(data[place:], change, strict=False))
+        + data[place + len(change) :],
+        "cut": data[:place],
+        "insert": data[:place] + change + data[place:],
+        "drop": data[:place] + data[place + len(change) :],
+        "repeat": data[:place] + data[place // 2 :],
     }[how]
     holds(mangled, fixed["gb18030" if kind == "gb" else "utf-8"], "a.parquet" if "parquet" in kind else "a.csv")

@@ -9,28 +9,46 @@ from typing import Any
 import polars as pl
 import pytest
 
-from dci_pipeline import contracts, geography, periods
+from dci_pipeline import geography, periods
 from dci_pipeline.contracts import FeedContract
+from dci_pipeline.data_files import read_yaml
 from dci_pipeline.feeds import encoding, simulation
 from dci_pipeline.findings import Finding
 from dci_pipeline_tests.feeds.conftest import CONTRACTS, feed_contracts, read
 
 ROOT = CONTRACTS / "dci"
 GEOGRAPHY = geography.read_geography(ROOT)
-RAW = contracts.read_yaml(ROOT / "simulation.yaml")
+RAW = read_yaml(ROOT / "simulation.yaml")
 PROFILE = simulation.read_profile(RAW, "dci/simulation.yaml")
 FEEDS = feed_contracts("dci")
 
 
-def simulate(contract: FeedContract, *, month: str = "2019-06", partner: str | None = None, seed: int = 1,
-             profile: simulation.Profile = PROFILE, shuffled: bool = False, **options: Any) -> pl.DataFrame:
+def simulate(
+    contract: FeedContract,
+    *,
+    month: str = "2019-06",
+    partner: str | None = None,
+    seed: int = 1,
+    profile: simulation.Profile = PROFILE,
+    shuffled: bool = False,
+    **options: Any,
+) -> pl.DataFrame:
     period = periods.parse(month, "month")
     places = GEOGRAPHY.places.join(GEOGRAPHY.places_at(period), on="code", how="semi").select("code", "level")
     aliases = GEOGRAPHY.aliases_at(period)
     if shuffled:
         places, aliases = places.sample(fraction=1, shuffle=True), aliases.sample(fraction=1, shuffle=True)
-    return simulation.simulate(contract, cadence="month", period=period, places=places, aliases=aliases,
-                               partner=partner or next(iter(contract.partners)), profile=profile, seed=seed, **options)
+    return simulation.simulate(
+        contract,
+        cadence="month",
+        period=period,
+        places=places,
+        aliases=aliases,
+        partner=partner or next(iter(contract.partners)),
+        profile=profile,
+        seed=seed,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("contract", FEEDS, ids=lambda item: item.feed)
@@ -63,8 +81,11 @@ class TestDelivery:
     def test_is_the_same_each_time_and_whatever_the_order_of_places(self, contract: FeedContract) -> None:
         first = encoding.encode(simulate(contract), contract)
         assert encoding.encode(simulate(contract, shuffled=True), contract) == first
-        others = [simulate(contract, seed=2), simulate(contract, month="2019-07"),
-                  *(simulate(contract, partner=partner) for partner in list(contract.partners)[1:])]
+        others = [
+            simulate(contract, seed=2),
+            simulate(contract, month="2019-07"),
+            *(simulate(contract, partner=partner) for partner in list(contract.partners)[1:]),
+        ]
         assert all(encoding.encode(other, contract) != first for other in others)
 
     def test_grows_to_the_rows_asked_for(self, contract: FeedContract) -> None:
@@ -97,8 +118,10 @@ def test_totals_stand_above_their_parts_and_beside_their_sum() -> None:
     for contract in FEEDS:
         for dimension, (value, of_sum) in PROFILE.feeds[contract.feed].totals.items():
             sent = simulate(contract).with_columns(place=pl.col(contract.place.source))
-            assert sent.filter(pl.col(dimension) == value).height == GEOGRAPHY.places_at(
-                periods.parse("2019-06", "month")).height
+            assert (
+                sent.filter(pl.col(dimension) == value).height
+                == GEOGRAPHY.places_at(periods.parse("2019-06", "month")).height
+            )
             for name, share in of_sum.items():
                 by_value = dict(sent.group_by(dimension).agg(pl.col(name).sum()).iter_rows())
                 total = by_value.pop(value)
@@ -130,30 +153,40 @@ def broken(change: Any) -> dict[str, Any]:
     return raw
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    (lambda raw: raw.update(colour=1), "unknown key 'colour'"),
-    (lambda raw: raw.pop("first"), "missing key 'first'"),
-    (lambda raw: raw["places"].pop("mix"), "missing key 'mix'"),
-    (lambda raw: raw["places"]["sizes"].update(x="large"), "a value of the wrong kind"),
-    (lambda raw: next(iter(raw["feeds"].values())).update(colour=1), "unknown key 'colour'"),
-    (lambda raw: next(iter(raw["feeds"].values())).update(partners=3), "not a mapping"),
-])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda raw: raw.update(colour=1), "unknown key 'colour'"),
+        (lambda raw: raw.pop("first"), "missing key 'first'"),
+        (lambda raw: raw["places"].pop("mix"), "missing key 'mix'"),
+        (lambda raw: raw["places"]["sizes"].update(x="large"), "a value of the wrong kind"),
+        (lambda raw: next(iter(raw["feeds"].values())).update(colour=1), "unknown key 'colour'"),
+        (lambda raw: next(iter(raw["feeds"].values())).update(partners=3), "not a mapping"),
+    ],
+)
 def test_a_profile_is_read_strictly(change: Any, says: str) -> None:
     with pytest.raises(Finding) as raised:
         simulation.read_profile(broken(change), "dci/simulation.yaml")
     assert says in str(raised.value) and "dci/simulation.yaml" in str(raised.value)
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    (lambda raw: raw["feeds"].pop(FEEDS[0].feed), "does not know this feed"),
-    (lambda raw: raw["feeds"][FEEDS[0].feed].update(partners={"other": 1}), "says nothing of partner"),
-    (lambda raw: raw["feeds"][FEEDS[0].feed].update(measures={}), "says nothing of"),
-    (lambda raw: raw["places"].update(sizes={"village": 1}), "a level of places without a size"),
-    (lambda raw: [item.update(level=1e30) for item in raw["feeds"][FEEDS[0].feed]["measures"].values()],
-     "past its maximum"),
-    (lambda raw: [item.update(season=[1]) for item in raw["feeds"][FEEDS[0].feed]["measures"].values()],
-     "one seasonal factor"),
-])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda raw: raw["feeds"].pop(FEEDS[0].feed), "does not know this feed"),
+        (lambda raw: raw["feeds"][FEEDS[0].feed].update(partners={"other": 1}), "says nothing of partner"),
+        (lambda raw: raw["feeds"][FEEDS[0].feed].update(measures={}), "says nothing of"),
+        (lambda raw: raw["places"].update(sizes={"village": 1}), "a level of places without a size"),
+        (
+            lambda raw: [item.update(level=1e30) for item in raw["feeds"][FEEDS[0].feed]["measures"].values()],
+            "past its maximum",
+        ),
+        (
+            lambda raw: [item.update(season=[1]) for item in raw["feeds"][FEEDS[0].feed]["measures"].values()],
+            "one seasonal factor",
+        ),
+    ],
+)
 def test_a_profile_that_does_not_fit_the_contract_is_a_finding(change: Any, says: str) -> None:
     with pytest.raises(Finding, match=says):
         simulate(FEEDS[0], profile=simulation.read_profile(broken(change), "dci/simulation.yaml"))

@@ -32,8 +32,13 @@ def one_column(make: Make, value: dict[str, Any], **options: Any) -> FeedContrac
 
 def parquet(values: list[Any], dtype: Any, name: str) -> bytes:
     out = io.BytesIO()
-    frame = pl.DataFrame({"region": ["A"] * len(values), "id": [str(n) for n in range(len(values))],
-                          name: pl.Series(values, dtype=dtype)})
+    frame = pl.DataFrame(
+        {
+            "region": ["A"] * len(values),
+            "id": [str(n) for n in range(len(values))],
+            name: pl.Series(values, dtype=dtype),
+        }
+    )
     (frame if name == "count" else frame.with_columns(count=pl.lit(1))).write_parquet(out)
     return out.getvalue()
 
@@ -41,13 +46,15 @@ def parquet(values: list[Any], dtype: Any, name: str) -> bytes:
 def csv_of(texts: list[str], name: str) -> bytes:
     quoted = ['"' + text.replace('"', '""') + '"' if text else "" for text in texts]
     rest = ("", "") if name == "count" else (",count", ",1")
-    return (f"region,id,{name}{rest[0]}\n" + "".join(f"A,r{n},{text}{rest[1]}\n" for n, text in enumerate(quoted))
-            ).encode()
+    return (
+        f"region,id,{name}{rest[0]}\n" + "".join(f"A,r{n},{text}{rest[1]}\n" for n, text in enumerate(quoted))
+    ).encode()
 
 
 INTEGER = column("count", "integer", "measure", minimum=0, maximum=10**18)
-PAISE = column("count", "integer", "measure", minimum=0, maximum=10**18,
-               custom={"multiplier": 100, "round": "half_even"})
+PAISE = column(
+    "count", "integer", "measure", minimum=0, maximum=10**18, custom={"multiplier": 100, "round": "half_even"}
+)
 ROUNDED = column("count", "integer", "measure", minimum=0, maximum=10**18, custom={"round": "half_even"})
 DAY = column("value", "date", "date", format="yyyy-MM-dd")
 COMPACT_DAY = column("value", "date", "date", format="yyyyMMdd")
@@ -56,16 +63,73 @@ NUMBER = column("value", "number", "dimension")
 TRUTH = column("value", "boolean", "dimension")
 
 TEXTS = {
-    "integer": (INTEGER, {"0": 0, "007": 7, "+5": 5, "-5": -5, "-0": 0, "": None,
-                          "9223372036854775807": 2**63 - 1, "-9223372036854775808": -(2**63)},
-                ["x", "1.0", "1e3", " 1", "1 ", "1,000", "1_000", "0x1f", "+", "-", "--1", "１", "٣", "NaN", "null",
-                 "9223372036854775808", "=1+1", "1\n2", "1\0"]),
-    "multiplied": (PAISE, {"1": 100, "1.005": 100, "1.015": 102, "0.125": 12, "-0.125": -12, "1e2": 10000, "1e-9": 0,
-                           ".5": 50, "": None, "92233720368547758.07": 2**63 - 1},
-                   ["x", "inf", "nan", "92233720368547758.08", "1e99", "1e99999", "1,5", "", "."]),
-    "date": (DAY, {"2019-01-05": date(2019, 1, 5), "2020-02-29": date(2020, 2, 29), "": None},
-             ["2019-1-5", "2019-02-29", "20190105", "2019/01/05", "2019-01-05T00:00", " 2019-01-05", "+2019-01-05",
-              "-2019-01-05", "12019-01-05", "0000-01-01", "x"]),
+    "integer": (
+        INTEGER,
+        {
+            "0": 0,
+            "007": 7,
+            "+5": 5,
+            "-5": -5,
+            "-0": 0,
+            "": None,
+            "9223372036854775807": 2**63 - 1,
+            "-9223372036854775808": -(2**63),
+        },
+        [
+            "x",
+            "1.0",
+            "1e3",
+            " 1",
+            "1 ",
+            "1,000",
+            "1_000",
+            "0x1f",
+            "+",
+            "-",
+            "--1",
+            "１",
+            "٣",
+            "NaN",
+            "null",
+            "9223372036854775808",
+            "=1+1",
+            "1\n2",
+            "1\0",
+        ],
+    ),
+    "multiplied": (
+        PAISE,
+        {
+            "1": 100,
+            "1.005": 100,
+            "1.015": 102,
+            "0.125": 12,
+            "-0.125": -12,
+            "1e2": 10000,
+            "1e-9": 0,
+            ".5": 50,
+            "": None,
+            "92233720368547758.07": 2**63 - 1,
+        },
+        ["x", "inf", "nan", "92233720368547758.08", "1e99", "1e99999", "1,5", "", "."],
+    ),
+    "date": (
+        DAY,
+        {"2019-01-05": date(2019, 1, 5), "2020-02-29": date(2020, 2, 29), "": None},
+        [
+            "2019-1-5",
+            "2019-02-29",
+            "20190105",
+            "2019/01/05",
+            "2019-01-05T00:00",
+            " 2019-01-05",
+            "+2019-01-05",
+            "-2019-01-05",
+            "12019-01-05",
+            "0000-01-01",
+            "x",
+        ],
+    ),
     "compact date": (COMPACT_DAY, {"20190105": date(2019, 1, 5)}, ["2019-01-05", "2019015", "20191301"]),
     "text": (TEXT, {"a": "a", " a ": " a ", "=SUM(A1)": "=SUM(A1)", "": None, "NA": "NA", 'q"q': 'q"q'}, ["a\0b"]),
     "number": (NUMBER, {"1.5": 1.5, "-1e3": -1000.0, "": None, "5.": 5.0}, ["x", "inf", "nan", "1,5", "1e400"]),
@@ -88,14 +152,29 @@ def test_text(make: Make, case: str) -> None:
 NATIVE = {
     "integers": (INTEGER, pl.Int32, [1, None, -1], [1, None, -1], []),
     "unsigned": (INTEGER, pl.UInt64, [5, 2**64 - 1], [5, None], ["does not fit in 64 bits"]),
-    "whole floats": (INTEGER, pl.Float64, [5.0, None, 5.5, float("nan"), 1e300], [5, None, None, None, None],
-                     ["'5.5' is not an integer", "'NaN' is not an integer", "is not an integer"]),
+    "whole floats": (
+        INTEGER,
+        pl.Float64,
+        [5.0, None, 5.5, float("nan"), 1e300],
+        [5, None, None, None, None],
+        ["'5.5' is not an integer", "'NaN' is not an integer", "is not an integer"],
+    ),
     "booleans are no integers": (INTEGER, pl.Boolean, [True], [None], ["count: 'true' is not an integer"]),
-    "text in parquet": (INTEGER, pl.String, ["5", "x", "", None], [5, None, None, None],
-                        ["'x' is not an integer", "'' is not an integer"]),
+    "text in parquet": (
+        INTEGER,
+        pl.String,
+        ["5", "x", "", None],
+        [5, None, None, None],
+        ["'x' is not an integer", "'' is not an integer"],
+    ),
     "decimals": (INTEGER, pl.Decimal(20, 2), [Decimal("5.00"), Decimal("5.50")], [5, None], ["'5.50' is not"]),
-    "scaled floats": (PAISE, pl.Float64, [1.005, 0.125, 0.135, None, float("inf"), 1e17],
-                      [100, 12, 14, None, None, None], ["'inf' is not a number", "times 100"]),
+    "scaled floats": (
+        PAISE,
+        pl.Float64,
+        [1.005, 0.125, 0.135, None, float("inf"), 1e17],
+        [100, 12, 14, None, None, None],
+        ["'inf' is not a number", "times 100"],
+    ),
     "scaled integers": (PAISE, pl.Int64, [7, 2**62], [700, None], ["times 100"]),
     "scaled decimals": (PAISE, pl.Decimal(20, 3), [Decimal("1.125")], [112], []),
     "rounded floats": (ROUNDED, pl.Float32, [0.5, 1.5, 2.5], [0, 2, 2], []),
@@ -128,13 +207,18 @@ def test_reasons_of_a_row_stand_in_column_order_and_are_cut_short(make: Make) ->
     long = "x" * 100
     got = read(f"region,id,day,note,count\nA,r1,soon,a,{long}\nA,r2,2019-01-01,a,2\n".encode(), make())
     assert got["unparsed"].to_list() == [
-        f"day: 'soon' is not a date of the form %Y-%m-%d; count: '{'x' * 40}…' is not an integer", None]
+        f"day: 'soon' is not a date of the form %Y-%m-%d; count: '{'x' * 40}…' is not an integer",
+        None,
+    ]
     assert got["id"].to_list() == ["r1", "r2"]
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.one_of(st.text(max_size=6), st.from_regex(r"[+-]?[0-9 _.,]{0,22}", fullmatch=True)), min_size=1,
-                max_size=20))
+@given(
+    st.lists(
+        st.one_of(st.text(max_size=6), st.from_regex(r"[+-]?[0-9 _.,]{0,22}", fullmatch=True)), min_size=1, max_size=20
+    )
+)
 def test_an_integer_is_what_the_pattern_says(texts: list[str]) -> None:
     """The cast of the engine is trusted with the integers: it must take exactly [+-]?digits within 64 bits."""
     got = pl.Series(texts, dtype=pl.String).cast(pl.Int64, strict=False).to_list()
@@ -151,8 +235,9 @@ def test_multiplied_text_is_exact_and_rounds_half_to_even(whole: int, places: in
 
 
 class TestCollectedSince:
-    LATE = column("count", "integer", "measure", required=False, minimum=0, maximum=10**12,
-                  custom={"collectedSince": "2019Q2"})
+    LATE = column(
+        "count", "integer", "measure", required=False, minimum=0, maximum=10**12, custom={"collectedSince": "2019Q2"}
+    )
 
     @pytest.mark.parametrize(("period", "kept"), [("2019Q1", [None, None]), ("2019Q2", [0, None]), (None, [0, None])])
     def test_by_the_period_of_the_delivery(self, make: Make, period: str | None, kept: list[int | None]) -> None:
@@ -178,12 +263,15 @@ class TestSplit:
         assert [period.key for period in parts] == ["2019Q1", "2019Q2"]
         assert [part["file_row"].to_list() for part in parts.values()] == [[2, 4], [1, 3]]
 
-    @pytest.mark.parametrize(("row", "found"), [("A,3,3,2019Q5", "'2019Q5'"), ("A,3,3,", "an empty field"),
-                                                ("A,3", "row: 2 fields, expected 4")])
+    @pytest.mark.parametrize(
+        ("row", "found"),
+        [("A,3,3,2019Q5", "'2019Q5'"), ("A,3,3,", "an empty field"), ("A,3", "row: 2 fields, expected 4")],
+    )
     def test_a_row_of_no_period_is_named(self, make: Make, row: str, found: str) -> None:
         contract = self.contract(make)
-        frame = read(f"region,id,count,period\nA,1,1,2019Q1\nA,2,1,2019Q1\n{row}\n".encode(), contract,
-                     cadence="quarter")
+        frame = read(
+            f"region,id,count,period\nA,1,1,2019Q1\nA,2,1,2019Q1\n{row}\n".encode(), contract, cadence="quarter"
+        )
         with pytest.raises(Finding) as raised:
             typing.split(frame, contract, "quarter", name="all.csv")
         assert "all.csv row 3 column period" in str(raised.value) and found in str(raised.value)
@@ -197,5 +285,3 @@ def test_a_filter_that_leaves_nothing_is_a_finding(make: Make) -> None:
     with pytest.raises(Finding) as raised:
         read(b"region,id,day,note,count,level\nA,1,,a,1,nation\n", make(rowFilter={"level": "state"}))
     assert "none of 1 records matches" in str(raised.value) and "level = state" in str(raised.value)
-
-

@@ -81,11 +81,7 @@ def weighed() -> dict[str, float]:
     for child, alpha in alphas(matrix).select("child", "alpha").iter_rows():
         found[f"extra.experts.alpha[{child}]"] = alpha
     agreement = kendall(matrix).row(0, named=True)
-    return {
-        **found,
-        "extra.experts.kendall_W_ties": agreement["kendall_w"],
-        "extra.experts.chi2": agreement["chi2"],
-    }
+    return {**found, "extra.experts.kendall_W_ties": agreement["kendall_w"], "extra.experts.chi2": agreement["chi2"]}
 
 
 def new_basket_at_its_reference() -> pl.DataFrame:

@@ -26,7 +26,11 @@ SCENARIOS = {
     "an absent row is missing": ("missing", [("A", "x", 5)], {"A": 5, "B": None, "R": 0}),
     "an absent row is zero": ("zero", [("A", "x", 5)], {"A": 5, "B": 0, "R": 0}),
     "a true zero is kept": ("missing", [("A", "x", 0), ("B", "x", 1)], {"A": 0, "B": 1, "R": 0}),
-    "partners add up": ("missing", [("A", "x", 5), ("A", "x", 7), ("B", "x", 1), ("R", "x", 2)], {"A": 12, "B": 1, "R": 2}),
+    "partners add up": (
+        "missing",
+        [("A", "x", 5), ("A", "x", 7), ("B", "x", 1), ("R", "x", 2)],
+        {"A": 12, "B": 1, "R": 2},
+    ),
     "nobody observed the indicator": ("zero", [], {"A": None, "B": None, "R": None}),
 }
 
@@ -34,16 +38,18 @@ SCENARIOS = {
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_absence(scenario: str) -> None:
     absent, rows, expected = SCENARIOS[scenario]
-    frame = values(sums(*rows), period=MONTH, places=PLACES, indicators={"x": absent},
-                   always_zero=frozenset({"residual"}))
+    frame = values(
+        sums(*rows), period=MONTH, places=PLACES, indicators={"x": absent}, always_zero=frozenset({"residual"})
+    )
     assert found(frame) == {(place, "x"): value for place, value in expected.items()}
     assert frame.schema == {"period": pl.Date, "place": pl.String, "indicator": pl.String, "value": pl.Int64}
     assert frame["place"].is_sorted()
 
 
 def test_a_place_outside_its_validity_is_neither_missing_nor_imputed() -> None:
-    frame = values(sums(("A", "x", 5)), period=MONTH, places=PLACES.filter(pl.col("code") != "B"),
-                   indicators={"x": "missing"})
+    frame = values(
+        sums(("A", "x", 5)), period=MONTH, places=PLACES.filter(pl.col("code") != "B"), indicators={"x": "missing"}
+    )
     assert "B" not in frame["place"]
 
 

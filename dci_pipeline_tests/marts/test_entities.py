@@ -13,21 +13,34 @@ from dci_pipeline.marts.entities import entities
 from dci_pipeline.marts.index_period import index_period, ranked_entities
 from dci_pipeline.marts.index_year import index_year
 
-TYPES = pl.DataFrame({"place": ["A", "B", "C", "R"], "type": ["town", "town", "town", "residual"],
-                      "member": [True, True, True, False]})
+TYPES = pl.DataFrame(
+    {"place": ["A", "B", "C", "R"], "type": ["town", "town", "town", "residual"], "member": [True, True, True, False]}
+)
 MEMBERS = pl.DataFrame(
     [("county", "east", "A"), ("county", "east", "B"), ("county", "west", "C"), ("county", "west", "R")],
-    schema=["group_type", "group", "place"], orient="row")
+    schema=["group_type", "group", "place"],
+    orient="row",
+)
 
 
-def places(points: dict[str, float], *, status: dict[str, str] | None = None,
-           imputed: dict[str, float] | None = None) -> pl.DataFrame:
+def places(
+    points: dict[str, float], *, status: dict[str, str] | None = None, imputed: dict[str, float] | None = None
+) -> pl.DataFrame:
     total = sum(points.values())
-    return pl.DataFrame([
-        {"place": place, "node": "n", "points": value, "composite_points": value / 2, "share": value / total,
-         "imputed_share": (imputed or {}).get(place, 0.0), "obs_status": (status or {}).get(place, "A")}
-        for place, value in points.items()
-    ])
+    return pl.DataFrame(
+        [
+            {
+                "place": place,
+                "node": "n",
+                "points": value,
+                "composite_points": value / 2,
+                "share": value / total,
+                "imputed_share": (imputed or {}).get(place, 0.0),
+                "obs_status": (status or {}).get(place, "A"),
+            }
+            for place, value in points.items()
+        ]
+    )
 
 
 def ranked(frame: pl.DataFrame) -> pl.DataFrame:
@@ -43,11 +56,22 @@ NOW = {"A": 50.0, "B": 30.0, "C": 15.0, "R": 5.0}
 
 def test_groups_and_the_nation_are_sums_and_means_name_their_members() -> None:
     frame = ranked(places(NOW))
-    assert {code: row(frame, code)["points"] for code in ("east", "west", "X")} == {"east": 80.0, "west": 20.0, "X": 100.0}
+    assert {code: row(frame, code)["points"] for code in ("east", "west", "X")} == {
+        "east": 80.0,
+        "west": 20.0,
+        "X": 100.0,
+    }
     assert {code: row(frame, code)["mean_points"] for code in ("east", "west", "X")} == {
-        "east": 40.0, "west": 15.0, "X": pytest.approx(95 / 3)}
+        "east": 40.0,
+        "west": 15.0,
+        "X": pytest.approx(95 / 3),
+    }
     assert {code: row(frame, code)["n_members"] for code in ("east", "west", "X", "A")} == {
-        "east": 2, "west": 1, "X": 3, "A": None}
+        "east": 2,
+        "west": 1,
+        "X": 3,
+        "A": None,
+    }
     assert row(frame, "west")["member_type"] == "town"
     assert row(frame, "B")["points_share"] == 0.3
 
@@ -66,10 +90,20 @@ def test_a_withheld_place_keeps_its_estimate_in_the_sums() -> None:
     assert row(frame, "C")["rank"] == 2
 
 
-def period_table(now: pl.DataFrame, *, before: pl.DataFrame | None = None,
-                 year_before: pl.DataFrame | None = None) -> pl.DataFrame:
-    return index_period(now, before=before, year_before=year_before, period=date(2020, 5, 1), period_column="month",
-                        before_column="growth_mom", members=MEMBERS, types=TYPES, nation="X")
+def period_table(
+    now: pl.DataFrame, *, before: pl.DataFrame | None = None, year_before: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    return index_period(
+        now,
+        before=before,
+        year_before=year_before,
+        period=date(2020, 5, 1),
+        period_column="month",
+        before_column="growth_mom",
+        members=MEMBERS,
+        types=TYPES,
+        nation="X",
+    )
 
 
 def test_growth_of_the_sum_is_not_the_mean_of_the_members_growth() -> None:
@@ -94,8 +128,17 @@ def test_without_a_base_or_with_a_base_of_zero_there_is_no_growth() -> None:
 
 def year_table(now: pl.DataFrame, *, covered: int = 12, **bases: object) -> pl.DataFrame:
     given = {"same_periods_before": None, "first": None, "two_before": None, **bases}
-    return index_year(now, year=2020, covered=covered, whole=12, covered_column="months_covered", members=MEMBERS,
-                      types=TYPES, nation="X", **given)  # type: ignore[arg-type]
+    return index_year(
+        now,
+        year=2020,
+        covered=covered,
+        whole=12,
+        covered_column="months_covered",
+        members=MEMBERS,
+        types=TYPES,
+        nation="X",
+        **given,
+    )  # type: ignore[arg-type]
 
 
 def test_a_whole_year_has_cagr_and_a_running_one_has_not() -> None:
@@ -116,7 +159,9 @@ def test_change_of_share_is_in_percentage_points() -> None:
     assert row(frame, "A")["points_share_change_pp"] == pytest.approx(10.0)
 
 
-POINTS = st.fixed_dictionaries({place: st.floats(0, 1e6) for place in "ABCR"}).filter(lambda points: sum(points.values()) > 0)
+POINTS = st.fixed_dictionaries({place: st.floats(0, 1e6) for place in "ABCR"}).filter(
+    lambda points: sum(points.values()) > 0
+)
 
 
 @given(POINTS, st.permutations(range(4)))
@@ -124,7 +169,8 @@ def test_the_order_of_rows_changes_no_bit(points: dict[str, float], order: list[
     frame = places(points)
     shuffled = frame[list(order)]
     assert entities(frame, members=MEMBERS, types=TYPES, nation="X").equals(
-        entities(shuffled, members=MEMBERS.reverse(), types=TYPES.reverse(), nation="X"), null_equal=True)
+        entities(shuffled, members=MEMBERS.reverse(), types=TYPES.reverse(), nation="X"), null_equal=True
+    )
 
 
 @given(POINTS)
@@ -133,14 +179,17 @@ def test_places_add_to_groups_and_groups_to_the_nation(points: dict[str, float])
     counties = frame.filter(pl.col("entity_type") == "county")["points"].sum()
     assert counties == pytest.approx(row(frame, "X")["points"], rel=1e-12)
     assert frame.filter(pl.col("entity_type").is_in(["town", "residual"]))["points"].sum() == pytest.approx(
-        row(frame, "X")["points"], rel=1e-12)
+        row(frame, "X")["points"], rel=1e-12
+    )
 
 
 def test_a_change_of_unit_leaves_ranks_and_growth_alone() -> None:
     then = {"A": 25.0, "B": 31.0, "C": 10.0, "R": 5.0}
     tables = [
-        period_table(ranked(places({place: value * unit for place, value in NOW.items()})),
-                     year_before=ranked(places({place: value * unit for place, value in then.items()})))
+        period_table(
+            ranked(places({place: value * unit for place, value in NOW.items()})),
+            year_before=ranked(places({place: value * unit for place, value in then.items()})),
+        )
         for unit in (1.0, 1024.0)
     ]
     for column in ("rank", "rank_change_yoy", "growth_yoy", "points_share"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from dci_pipeline import contracts, engines
+from dci_pipeline import contract_files, engines
 from dci_pipeline.contracts import FeedContract
 from dci_pipeline.periods import parse
 from dci_pipeline.validation.scan import Scan, scan
@@ -69,14 +69,25 @@ schema:
 
 COLUMNS = ("partner", "record_id", "event_date", "town", "kind", "grade", "visits", "bytes")
 SCHEMA: dict[str, Any] = {
-    "partner": pl.String, "record_id": pl.String, "event_date": pl.Date, "town": pl.String, "kind": pl.String,
-    "grade": pl.Int64, "visits": pl.Int64, "bytes": pl.Int64, "file": pl.Int32, "file_row": pl.Int64,
+    "partner": pl.String,
+    "record_id": pl.String,
+    "event_date": pl.Date,
+    "town": pl.String,
+    "kind": pl.String,
+    "grade": pl.Int64,
+    "visits": pl.Int64,
+    "bytes": pl.Int64,
+    "file": pl.Int32,
+    "file_row": pl.Int64,
     "unparsed": pl.String,
 }
-ALIASES = pl.DataFrame({
-    "alias": ["A", "Alpha", "B", "Beta", "Far"], "place": ["A", "A", "B", "B", None],
-    "scope": ["in", "in", "in", "in", "out"],
-})
+ALIASES = pl.DataFrame(
+    {
+        "alias": ["A", "Alpha", "B", "Beta", "Far"],
+        "place": ["A", "A", "B", "B", None],
+        "scope": ["in", "in", "in", "in", "out"],
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -86,21 +97,35 @@ class Leaf:
     where: dict[str, str] = field(default_factory=dict)
 
 
-LEAVES = (Leaf("all_visits", "visits", {"kind": "all"}), Leaf("night_visits", "visits", {"kind": "night"}),
-          Leaf("traffic", "bytes"))
+LEAVES = (
+    Leaf("all_visits", "visits", {"kind": "all"}),
+    Leaf("night_visits", "visits", {"kind": "night"}),
+    Leaf("traffic", "bytes"),
+)
 
 
 def contract(folder: Path, *, largest: int = 9 * 10**18, composite: bool = False) -> FeedContract:
     path = folder / "visits.yaml"
     second = "primaryKey: true\n        primaryKeyPosition: 2" if composite else "classification: public"
     path.write_text(CONTRACT.format(largest=largest, second_key=second), encoding="utf-8")
-    return contracts.read_feed(path, index="test")
+    return contract_files.read_feed(path, index="test")
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
     """A faultless row of part 0, with changes."""
-    usual = {"partner": PARTNER, "record_id": f"r{number}", "event_date": date(2019, 4, 1 + number % 30), "town": "A",
-             "kind": "all", "grade": 1, "visits": number, "bytes": 10, "file": 0, "file_row": number, "unparsed": None}
+    usual = {
+        "partner": PARTNER,
+        "record_id": f"r{number}",
+        "event_date": date(2019, 4, 1 + number % 30),
+        "town": "A",
+        "kind": "all",
+        "grade": 1,
+        "visits": number,
+        "bytes": 10,
+        "file": 0,
+        "file_row": number,
+        "unparsed": None,
+    }
     return usual | changes
 
 
@@ -120,8 +145,9 @@ def run(
         part.write_parquet(path)
         paths.append(path)
     with engines.engine(engine) as opened:
-        found = scan(opened, opened.scan(paths), contract=of, period=PERIOD, partner=PARTNER, aliases=ALIASES,
-                     leaves=leaves)
+        found = scan(
+            opened, opened.scan(paths), contract=of, period=PERIOD, partner=PARTNER, aliases=ALIASES, leaves=leaves
+        )
         rejected = [] if found.quarantine is None else opened.collect(found.quarantine).to_dicts()
     return found, rejected
 

@@ -31,24 +31,33 @@ def of(tmp_path_factory: pytest.TempPathFactory) -> FeedContract:
 def test_both_verdicts_agree(data: st.DataObject, rows: int, of: FeedContract) -> None:
     limit = st.integers(0, rows) | st.sampled_from([0, rows // 200, rows // 100])
     counted = counts(of, rows).with_columns(
-        unexpected=pl.Series([data.draw(limit) for _ in range(len(of.rules) + 1)], dtype=pl.Int64))
+        unexpected=pl.Series([data.draw(limit) for _ in range(len(of.rules) + 1)], dtype=pl.Int64)
+    )
     assert_frame_equal(judge(counted, contract=of, name="visits").verdict, verdict(counted, of), check_exact=True)
 
 
 def test_the_suite_says_thresholds_and_severities(of: FeedContract) -> None:
     suite = judge(counts(of, 10), contract=of, name="visits 2019-04 north").suite
     assert suite["name"] == "visits 2019-04 north"
-    assert [(item["kwargs"]["rule"], item["kwargs"]["threshold"], item["severity"], item["description"])
-            for item in suite["expectations"]] == [
-        (rule.id, rule.threshold, {"error": "critical"}.get(rule.severity, "warning"), rule.says) for rule in of.rules]
+    assert [
+        (item["kwargs"]["rule"], item["kwargs"]["threshold"], item["severity"], item["description"])
+        for item in suite["expectations"]
+    ] == [
+        (rule.id, rule.threshold, {"error": "critical"}.get(rule.severity, "warning"), rule.says) for rule in of.rules
+    ]
 
 
 def test_the_result_shows_figures_and_samples(of: FeedContract) -> None:
     result = judge(counts(of, 100, visits__range=2), contract=of, name="n", samples={"visits.range": range(99)}).result
     assert result["success"] is False and result["statistics"]["unsuccessful_expectations"] == 1
     entry = next(item for item in result["results"] if item["expectation_config"]["kwargs"]["rule"] == "visits.range")
-    assert entry["result"] == {"observed_value": 2.0, "element_count": 100, "unexpected_count": 2,
-                               "unexpected_percent": 2.0, "partial_unexpected_list": list(range(10))}
+    assert entry["result"] == {
+        "observed_value": 2.0,
+        "element_count": 100,
+        "unexpected_count": 2,
+        "unexpected_percent": 2.0,
+        "partial_unexpected_list": list(range(10)),
+    }
 
 
 def test_equal_counts_give_equal_json(of: FeedContract) -> None:
@@ -88,8 +97,10 @@ def test_an_expectation_that_breaks_is_no_verdict(of: FeedContract, monkeypatch:
 
 
 def test_importing_validation_does_not_import_the_library() -> None:
-    code = ("import sys, dci_pipeline.validation.expectations, dci_pipeline.validation.scan\n"
-            "assert not {'great_expectations', 'pandas', 'duckdb'} & set(sys.modules)")
+    code = (
+        "import sys, dci_pipeline.validation.expectations, dci_pipeline.validation.scan\n"
+        "assert not {'great_expectations', 'pandas', 'duckdb'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
 
 
@@ -106,8 +117,19 @@ def test_stock_expectations_on_the_rows_agree(tmp_path: Path, of: FeedContract) 
     """Cross-check: the library's own row expectations find what the scan counts."""
     import great_expectations.expectations as gxe
 
-    rows = frame([row(1), row(2, visits=2000), row(3, visits=None), row(4, kind="noon"), row(5, kind=None),
-                  row(6, record_id="BAD"), row(7), row(8, record_id="r7"), row(9, visits=-1)])
+    rows = frame(
+        [
+            row(1),
+            row(2, visits=2000),
+            row(3, visits=None),
+            row(4, kind="noon"),
+            row(5, kind=None),
+            row(6, record_id="BAD"),
+            row(7),
+            row(8, record_id="r7"),
+            row(9, visits=-1),
+        ]
+    )
     found, _ = run("polars", [rows], tmp_path, of=of)
     counted = dict(found.counts.select("rule", "unexpected").iter_rows())
     _, _, batches = expectations._great_expectations()

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from dci_pipeline import contracts, engines
+from dci_pipeline import contract_files, contracts, engines
 from dci_pipeline.engines.duckdb import DuckDB
 from dci_pipeline.findings import Finding
 from dci_pipeline.validation.flags import portable
@@ -40,8 +40,10 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown reading fault": ({"unparsed": "something else"}, "row.shape"),
     "unreadable number": ({"visits": None, "unparsed": "visits: not an integer 'x'"}, "visits.type"),
     "unreadable optional": ({"grade": None, "unparsed": "grade: not an integer ''"}, "grade.type"),
-    "two unreadable": ({"visits": None, "event_date": None, "unparsed": "event_date: no date; visits: no integer"},
-                       "event_date.type;visits.type"),
+    "two unreadable": (
+        {"visits": None, "event_date": None, "unparsed": "event_date: no date; visits: no integer"},
+        "event_date.type;visits.type",
+    ),
     "reason that quotes another column": ({"visits": None, "unparsed": "visits: 'x; town: y'"}, "visits.type"),
     "unreadable and missing": ({"visits": None, "kind": None, "unparsed": "visits: 'x'"}, "visits.type;kind.not_null"),
     "column name inside another": ({"town": None, "unparsed": "town: no; downtown: no"}, "town.type"),
@@ -49,8 +51,10 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "missing place": ({"town": None}, "town.not_null"),
     "missing key": ({"record_id": None}, "record_id.not_null"),
     "missing optional": ({"grade": None}, ""),
-    "all missing but readable": (BLANK, "partner.not_null;record_id.not_null;event_date.not_null;town.not_null;"
-                                        "kind.not_null;visits.not_null"),
+    "all missing but readable": (
+        BLANK,
+        "partner.not_null;record_id.not_null;event_date.not_null;town.not_null;kind.not_null;visits.not_null",
+    ),
     "below range": ({"visits": -1}, "visits.range"),
     "at lower end": ({"visits": 0}, ""),
     "at upper end": ({"visits": 1000}, ""),
@@ -101,20 +105,25 @@ def test_each_planted_fault_is_found_in_its_row(engine: str, tmp_path: Path, of:
 
 
 @pytest.mark.parametrize("engine", engines.NAMES)
-@pytest.mark.parametrize(("rows", "rejected"), [
-    pytest.param([row(1), row(2, record_id="r1", visits=1, event_date=date(2019, 4, 2))], [(0, 2)], id="copy"),
-    pytest.param([row(1), row(2, record_id="r1")], [(0, 1), (0, 2)], id="values differ"),
-    pytest.param([row(3, file_row=1), row(3, file_row=2), row(3, file_row=3)], [(0, 2), (0, 3)], id="three copies"),
-    pytest.param([row(3, file_row=1), row(3, file_row=2), row(3, file_row=3, bytes=11)], [(0, 1), (0, 2), (0, 3)],
-                 id="two copies and a third"),
-    pytest.param([row(3, file=1, file_row=1), row(3, file=0, file_row=9)], [(1, 1)], id="copy in a later part"),
-    pytest.param([row(3, file_row=1, bytes=None), row(3, file_row=2, bytes=None)], [(0, 2)], id="equal nulls"),
-    pytest.param([row(3, file_row=1, bytes=None), row(3, file_row=2)], [(0, 1), (0, 2)], id="null and value"),
-    pytest.param([row(1, record_id=None), row(2, record_id=None)], [], id="no key, no repeat"),
-])
+@pytest.mark.parametrize(
+    ("rows", "rejected"),
+    [
+        pytest.param([row(1), row(2, record_id="r1", visits=1, event_date=date(2019, 4, 2))], [(0, 2)], id="copy"),
+        pytest.param([row(1), row(2, record_id="r1")], [(0, 1), (0, 2)], id="values differ"),
+        pytest.param([row(3, file_row=1), row(3, file_row=2), row(3, file_row=3)], [(0, 2), (0, 3)], id="three copies"),
+        pytest.param(
+            [row(3, file_row=1), row(3, file_row=2), row(3, file_row=3, bytes=11)],
+            [(0, 1), (0, 2), (0, 3)],
+            id="two copies and a third",
+        ),
+        pytest.param([row(3, file=1, file_row=1), row(3, file=0, file_row=9)], [(1, 1)], id="copy in a later part"),
+        pytest.param([row(3, file_row=1, bytes=None), row(3, file_row=2, bytes=None)], [(0, 2)], id="equal nulls"),
+        pytest.param([row(3, file_row=1, bytes=None), row(3, file_row=2)], [(0, 1), (0, 2)], id="null and value"),
+        pytest.param([row(1, record_id=None), row(2, record_id=None)], [], id="no key, no repeat"),
+    ],
+)
 def test_rows_that_share_a_key(
-    engine: str, rows: list[dict[str, Any]], rejected: list[tuple[int, int]], tmp_path: Path,
-    of: contracts.FeedContract,
+    engine: str, rows: list[dict[str, Any]], rejected: list[tuple[int, int]], tmp_path: Path, of: contracts.FeedContract
 ) -> None:
     parts = [frame([item for item in rows if item["file"] == part]) for part in (0, 1)]
     rows = [item | {"event_date": date(2019, 4, 2)} for item in rows]
@@ -137,14 +146,15 @@ def test_a_key_of_two_columns(engine: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", engines.NAMES)
 def test_sums_take_accepted_rows_with_a_value(engine: str, tmp_path: Path, of: contracts.FeedContract) -> None:
     rows = [
-        row(1, town="A", visits=5), row(2, town="Alpha", visits=7), row(3, town="Alpha", kind="night", visits=0),
-        row(4, town="Beta", kind="day", visits=9, bytes=None), row(5, town="Far", visits=100),
+        row(1, town="A", visits=5),
+        row(2, town="Alpha", visits=7),
+        row(3, town="Alpha", kind="night", visits=0),
+        row(4, town="Beta", kind="day", visits=9, bytes=None),
+        row(5, town="Far", visits=100),
         row(6, town="A", visits=50, partner="south"),
     ]
     found, _ = run(engine, [frame(rows)], tmp_path, of=of)
-    assert found.sums.rows() == [
-        ("A", "all_visits", 12, 2), ("A", "night_visits", 0, 1), ("A", "traffic", 30, 3),
-    ]
+    assert found.sums.rows() == [("A", "all_visits", 12, 2), ("A", "night_visits", 0, 1), ("A", "traffic", 30, 3)]
     assert found.sums.schema == {"place": pl.String, "indicator": pl.String, "value": pl.Int64, "records": pl.Int64}
 
 
@@ -204,15 +214,19 @@ def _row_strategy() -> st.SearchStrategy[dict[str, Any]]:
             item |= {fault: None, "unparsed": f"{fault}: not readable"}
         return item
 
-    changes = st.fixed_dictionaries({}, optional={
-        "partner": st.sampled_from([PARTNER, "south", None]),
-        "town": st.sampled_from(["A", "Alpha", "Beta", "Far", "?", None]),
-        "kind": st.sampled_from(["all", "night", "noon", None]),
-        "visits": st.sampled_from([0, 3, 1000, 1001, -1, None]),
-        "bytes": st.sampled_from([0, 2**40, None]), "grade": st.sampled_from([1, None]),
-        "event_date": st.sampled_from([date(2019, 4, 9), date(2019, 5, 1), None]),
-        "record_id": st.sampled_from(["r1", "R", None]),
-    })
+    changes = st.fixed_dictionaries(
+        {},
+        optional={
+            "partner": st.sampled_from([PARTNER, "south", None]),
+            "town": st.sampled_from(["A", "Alpha", "Beta", "Far", "?", None]),
+            "kind": st.sampled_from(["all", "night", "noon", None]),
+            "visits": st.sampled_from([0, 3, 1000, 1001, -1, None]),
+            "bytes": st.sampled_from([0, 2**40, None]),
+            "grade": st.sampled_from([1, None]),
+            "event_date": st.sampled_from([date(2019, 4, 9), date(2019, 5, 1), None]),
+            "record_id": st.sampled_from(["r1", "R", None]),
+        },
+    )
     return st.builds(build, number, changes, unread)
 
 
@@ -237,7 +251,8 @@ def test_engines_agree_with_the_rules_said_row_by_row(
     for rule, _, _, unexpected in counts[:-1]:
         assert unexpected == sum(rule in faults for faults in broken.values()), rule
     assert {(item["file"], item["file_row"]): item["rules"].split(";") for item in rejected} == {
-        where: faults for where, faults in broken.items() if faults}
+        where: faults for where, faults in broken.items() if faults
+    }
     by_place = {(item["file"], item["file_row"]): item for item in rows}
     for item in rejected:
         original = by_place[item["file"], item["file_row"]]
@@ -248,11 +263,14 @@ def test_engines_agree_with_the_rules_said_row_by_row(
 def test_more_rules_than_bits_in_a_word(tmp_path: Path) -> None:
     text = contract(tmp_path).rules
     of = contract(tmp_path)
-    wide = [f"      - {{name: extra{number}, logicalType: integer, logicalTypeOptions: {{maximum: 5}}, required: true,"
-            f" customProperties: [{{property: role, value: dimension}}]}}" for number in range(40)]
+    wide = [
+        f"      - {{name: extra{number}, logicalType: integer, logicalTypeOptions: {{maximum: 5}}, required: true,"
+        f" customProperties: [{{property: role, value: dimension}}]}}"
+        for number in range(40)
+    ]
     path = tmp_path / "visits.yaml"
     path.write_text(path.read_text(encoding="utf-8") + "\n".join(wide) + "\n", encoding="utf-8")
-    of = contracts.read_feed(path, index="test")
+    of = contract_files.read_feed(path, index="test")
     assert len(of.rules) > 124 > len(text)
     rows = frame([row(1), row(2), row(3, visits=-1)]).with_columns(pl.lit(1).alias(f"extra{n}") for n in range(40))
     rows = rows.with_columns(extra39=pl.Series([1, 6, 1]), extra0=pl.Series([None, 1, 1]))
@@ -270,24 +288,28 @@ def test_threads_do_not_matter(tmp_path: Path, of: contracts.FeedContract) -> No
     results: list[pl.DataFrame] = []
     for threads in (1, 4):
         engine = DuckDB(threads=threads)
-        found = scan(engine, engine.scan([path]), contract=of, period=PERIOD, partner=PARTNER, aliases=ALIASES,
-                     leaves=LEAVES)
+        found = scan(
+            engine, engine.scan([path]), contract=of, period=PERIOD, partner=PARTNER, aliases=ALIASES, leaves=LEAVES
+        )
         assert found.quarantine is not None
         results.append(engine.collect(found.quarantine))
         engine.close()
     script = (
-        "import sys; from pathlib import Path; from dci_pipeline import engines, contracts\n"
+        "import sys; from pathlib import Path; from dci_pipeline import contract_files, engines\n"
         "from dci_pipeline.validation.scan import scan\n"
         "from dci_pipeline_tests.validation.deliveries import *\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "with engines.engine('polars') as e:\n"
-        "    s = scan(e, e.scan([folder / 'typed.parquet']), contract=contracts.read_feed(folder / 'visits.yaml',"
+        "    s = scan(e, e.scan([folder / 'typed.parquet']), contract=contract_files.read_feed(folder / 'visits.yaml',"
         " index='test'), period=PERIOD, partner=PARTNER, aliases=ALIASES, leaves=LEAVES)\n"
         "    e.sink(s.quarantine, folder / f'{sys.argv[1]}.parquet')\n"
     )
     for threads in ("1", "4"):
-        subprocess.run([sys.executable, "-c", script, threads], check=True,
-                       env=os.environ | {"POLARS_MAX_THREADS": threads, "PYTHONPATH": os.pathsep.join(sys.path)})
+        subprocess.run(
+            [sys.executable, "-c", script, threads],
+            check=True,
+            env=os.environ | {"POLARS_MAX_THREADS": threads, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
         results.append(pl.read_parquet(tmp_path / f"{threads}.parquet"))
     for other in results[1:]:
         assert_frame_equal(results[0], other)
@@ -307,11 +329,19 @@ def test_a_pattern_that_engines_read_differently_is_refused(pattern: str) -> Non
         portable(contracts.Column("c", "string", "dimension", "c", pattern=pattern))
 
 
-@pytest.mark.parametrize(("pattern", "text", "matches"), [
-    ("^a.c$", "a\nc", False), ("^ab$", "ab\n", False), ("^.$", "é", True), ("^[一-龥]{2}$", "北京", True),
-    (r"^a\.b$", "axb", False), ("^(?:a|b)+$", "abba", True), ("^[A-Za-z0-9_.:-]{1,4}$", "a:b-c", False),
-    ("^$", "", True),
-])
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        ("^a.c$", "a\nc", False),
+        ("^ab$", "ab\n", False),
+        ("^.$", "é", True),
+        ("^[一-龥]{2}$", "北京", True),
+        (r"^a\.b$", "axb", False),
+        ("^(?:a|b)+$", "abba", True),
+        ("^[A-Za-z0-9_.:-]{1,4}$", "a:b-c", False),
+        ("^$", "", True),
+    ],
+)
 def test_a_pattern_means_the_same_everywhere(pattern: str, text: str, matches: bool) -> None:
     import narwhals.stable.v2 as nw
 
@@ -325,5 +355,5 @@ def test_a_pattern_means_the_same_everywhere(pattern: str, text: str, matches: b
 def test_every_pattern_of_the_contracts_is_portable() -> None:
     root = Path(__file__).parents[2] / "data_contracts"
     for path in sorted(root.glob("*/feeds/*.yaml")):
-        for column in contracts.read_feed(path, index=path.parts[-3]).columns:
+        for column in contract_files.read_feed(path, index=path.parts[-3]).columns:
             assert not column.pattern or portable(column)

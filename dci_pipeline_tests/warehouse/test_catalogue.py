@@ -8,7 +8,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from dci_pipeline.framework import Framework, read_framework
+from dci_pipeline.framework import Framework
+from dci_pipeline.framework_files import read_framework
 from dci_pipeline.marts.promise import promised
 from dci_pipeline.warehouse import catalogue
 from dci_pipeline.warehouse.store import Warehouse
@@ -62,8 +63,9 @@ def test_an_open_reader_neither_blocks_nor_is_blocked(tmp_path: Path, framework:
     assert nodes(path) == ["after"]
 
 
-def test_a_failed_build_leaves_the_last_good_file(tmp_path: Path, framework: Framework,
-                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_build_leaves_the_last_good_file(
+    tmp_path: Path, framework: Framework, monkeypatch: pytest.MonkeyPatch
+) -> None:
     warehouse = Warehouse(tmp_path, "dci")
     commit_nodes(warehouse, framework, "good")
     path = catalogue.build(warehouse, framework).path

@@ -1,4 +1,4 @@
-"""Deliveries are append-only and by content: the same bytes are a no-op, later ones supersede, one bad value costs a row."""
+"""Deliveries are append-only and by content: the same bytes are a no-op, later ones supersede."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from dci_pipeline.contracts import FeedContract
 from dci_pipeline.findings import Finding
-from dci_pipeline.framework import read_framework
+from dci_pipeline.framework_files import read_framework
 from dci_pipeline.periods import parse
 from dci_pipeline.warehouse import deliveries
 from dci_pipeline.warehouse.layout import Layout
@@ -39,8 +39,9 @@ def row(number: int, *, city: str = "成都", count: object = 5) -> str:
 
 
 def land(folder: Path, contract: FeedContract, *files: Path) -> deliveries.Landing:
-    done = deliveries.land(Layout(folder / "warehouse", "dci"), files, contract=contract, cadence="month",
-                           partner="pay_a", period=PERIOD)
+    done = deliveries.land(
+        Layout(folder / "warehouse", "dci"), files, contract=contract, cadence="month", partner="pay_a", period=PERIOD
+    )
     assert len(done) == 1
     return done[0]
 
@@ -51,15 +52,18 @@ def test_a_delivery_keeps_the_bytes_and_a_receipt(tmp_path: Path, contract: Feed
     kept = delivery.folder / "五月.csv"
     assert kept.read_bytes() == path.read_bytes()
     receipt = json.loads((delivery.folder / "delivery.json").read_text(encoding="utf-8"))
-    assert receipt["parts"] == [{"name": "五月.csv", "bytes": path.stat().st_size,
-                                 "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}]
+    assert receipt["parts"] == [
+        {"name": "五月.csv", "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    ]
     assert (receipt["rows"], receipt["number"], receipt["supersedes"]) == (2, 1, None)
     assert delivery.folder.parent.name == "partner=pay_a"
     assert delivery.folder.name == delivery.sha256[:12]
 
 
 def test_one_bad_value_costs_one_row(tmp_path: Path, contract: FeedContract) -> None:
-    delivery = land(tmp_path, contract, write(tmp_path, "a.csv", row(1), row(2, count="many"), row(3) + ",x", row(4))).delivery
+    delivery = land(
+        tmp_path, contract, write(tmp_path, "a.csv", row(1), row(2, count="many"), row(3) + ",x", row(4))
+    ).delivery
     typed = pl.read_parquet(delivery.typed)
     assert typed.select("file_row", "transaction_count").rows() == [(1, 5), (2, None), (3, None), (4, 5)]
     assert [text and text.split(":")[0] for text in typed["unparsed"]] == [None, "transaction_count", "row", None]
@@ -103,12 +107,16 @@ def test_two_part_files_of_one_name_are_both_kept(tmp_path: Path, contract: Feed
     (tmp_path / "x").mkdir()
     one, two = write(tmp_path, "a.csv", row(1)), write(tmp_path / "x", "a.csv", row(2))
     delivery = land(tmp_path, contract, one, two).delivery
-    assert {(delivery.folder / part.name).read_bytes() for part in delivery.parts} == {one.read_bytes(), two.read_bytes()}
+    assert {(delivery.folder / part.name).read_bytes() for part in delivery.parts} == {
+        one.read_bytes(),
+        two.read_bytes(),
+    }
 
 
 @pytest.mark.parametrize("name", ["delivery.json", "typed.parquet"])
-def test_a_part_file_cannot_take_the_place_of_what_the_warehouse_writes(tmp_path: Path, contract: FeedContract,
-                                                                        name: str) -> None:
+def test_a_part_file_cannot_take_the_place_of_what_the_warehouse_writes(
+    tmp_path: Path, contract: FeedContract, name: str
+) -> None:
     path = write(tmp_path, name, row(1))
     if name.endswith(".parquet"):
         pl.read_csv(path.read_bytes().decode("gb18030").encode(), infer_schema=False).write_parquet(path)
@@ -119,11 +127,23 @@ def test_a_part_file_cannot_take_the_place_of_what_the_warehouse_writes(tmp_path
 
 def test_an_unexpected_partner_is_refused(tmp_path: Path, contract: FeedContract) -> None:
     with pytest.raises(Finding, match="one of pay_a, pay_b"):
-        deliveries.land(Layout(tmp_path, "dci"), [write(tmp_path, "a.csv", row(1))], contract=contract, cadence="month",
-                        partner="pay_z", period=PERIOD)
+        deliveries.land(
+            Layout(tmp_path, "dci"),
+            [write(tmp_path, "a.csv", row(1))],
+            contract=contract,
+            cadence="month",
+            partner="pay_z",
+            period=PERIOD,
+        )
 
 
 def test_a_month_is_needed_where_the_file_does_not_tell(tmp_path: Path, contract: FeedContract) -> None:
     with pytest.raises(Finding, match="no period given"):
-        deliveries.land(Layout(tmp_path, "dci"), [write(tmp_path, "a.csv", row(1))], contract=contract, cadence="month",
-                        partner="pay_a", period=None)
+        deliveries.land(
+            Layout(tmp_path, "dci"),
+            [write(tmp_path, "a.csv", row(1))],
+            contract=contract,
+            cadence="month",
+            partner="pay_a",
+            period=None,
+        )

@@ -76,7 +76,9 @@ def test_a_damaged_partition_names_the_file(warehouse: Warehouse) -> None:
         warehouse.data_version("index", "points", MAY)
 
 
-def test_a_failed_write_leaves_the_old_partition_and_no_debris(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_partition_and_no_debris(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = warehouse.commit("index", "points", FRAME, stamp=stamp(a="1"), period=MAY).path
     before = path.read_bytes()
 
@@ -110,10 +112,17 @@ def test_a_lock_serialises_and_does_not_outlive_a_killed_holder(tmp_path: Path) 
         pass
 
 
-@pytest.mark.parametrize(("name", "safe"), [
-    ("流量 2019.csv", "流量_2019.csv"), ("../../etc/passwd", "passwd"), (r"C:\temp\a.csv", "a.csv"), (".hidden", "hidden"),
-    ("", "part"), ("a\x00b\n.csv", "a_b_.csv"),
-])
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("流量 2019.csv", "流量_2019.csv"),
+        ("../../etc/passwd", "passwd"),
+        (r"C:\temp\a.csv", "a.csv"),
+        (".hidden", "hidden"),
+        ("", "part"),
+        ("a\x00b\n.csv", "a_b_.csv"),
+    ],
+)
 def test_a_partner_s_file_name_stays_in_its_folder(name: str, safe: str) -> None:
     assert safe_name(name) == safe
 

@@ -42,8 +42,9 @@ class Tables:
     damaged: list[str] = field(default_factory=list[str])
 
 
-def audit_deliveries(layout: Layout, framework: Framework, *,
-                     progress: Callable[[str], None] = lambda _: None) -> Deliveries:
+def audit_deliveries(
+    layout: Layout, framework: Framework, *, progress: Callable[[str], None] = lambda _: None
+) -> Deliveries:
     """Hash every delivered file again and compare it with delivery.json; count typed rows."""
     found = Deliveries()
     for feed, contract in framework.feeds.items():
@@ -97,8 +98,12 @@ def audit_tables(layout: Layout) -> Tables:
 
 def leftovers(layout: Layout) -> list[str]:
     """Files and folders that work broken off has left: unfinished writes, scratch, incoming deliveries."""
-    found = [*layout.root.glob(".*.tmp"), *layout.home.rglob("*.tmp"), *(layout.home / ".scratch").glob("*"),
-             *layout.incoming().glob("*")]
+    found = [
+        *layout.root.glob(".*.tmp"),
+        *layout.home.rglob("*.tmp"),
+        *(layout.home / ".scratch").glob("*"),
+        *layout.incoming().glob("*"),
+    ]
     return sorted({path.relative_to(layout.root).as_posix() for path in found})
 
 

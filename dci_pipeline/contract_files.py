@@ -1,0 +1,397 @@
+"""Contracts read from Open Data Contract Standard v3 files.
+
+A feed's contract gives columns, key, file form, partners, rules and thresholds; a published table's contract gives
+meaning, unit and key. Anything in a file that nobody reads is an error that names the file and the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+from dci_pipeline.contracts import Column, FeedContract, Rule, TableColumn, TableContract, Threshold
+from dci_pipeline.data_files import content_hash, list_of, need, one_of, only, read_yaml, sentence, short_path
+from dci_pipeline.findings import Finding
+
+_TOP = {
+    "apiVersion",
+    "kind",
+    "id",
+    "name",
+    "version",
+    "status",
+    "domain",
+    "tags",
+    "description",
+    "schema",
+    "team",
+    "customProperties",
+    "authoritativeDefinitions",
+    "dataProduct",
+    "contractCreatedTs",
+}
+_DESCRIPTION = {"purpose", "usage", "limitations"}
+_OBJECT = {
+    "name",
+    "logicalType",
+    "physicalType",
+    "physicalName",
+    "description",
+    "businessName",
+    "tags",
+    "quality",
+    "properties",
+    "dataGranularityDescription",
+    "customProperties",
+}
+_PROPERTY = {
+    "name",
+    "logicalType",
+    "physicalType",
+    "logicalTypeOptions",
+    "description",
+    "businessName",
+    "required",
+    "unique",
+    "primaryKey",
+    "primaryKeyPosition",
+    "examples",
+    "classification",
+    "quality",
+    "customProperties",
+    "tags",
+}
+_TYPE_OPTIONS = {"minimum", "maximum", "pattern", "format"}
+_QUALITY = {
+    "name",
+    "type",
+    "metric",
+    "engine",
+    "implementation",
+    "arguments",
+    "unit",
+    "severity",
+    "description",
+    "dimension",
+    "mustBe",
+    "mustBeLessOrEqualTo",
+    "mustBeGreaterOrEqualTo",
+}
+_FEED_CUSTOM = {
+    "validFrom",
+    "partners",
+    "file",
+    "expectedDay",
+    "absentRow",
+    "disclosure",
+    "rowFilter",
+    "ignoredColumns",
+    "licence",
+    "thresholds",
+}
+_COLUMN_CUSTOM = {"role", "source", "multiplier", "round", "collectedSince", "unit"}
+_FILE = {"encoding", "delimiter", "maxBytes"}
+_PARTNER = {"partner", "name_zh", "name_en"}
+_DISCLOSURE = {"status", "scope", "date", "reason"}
+_THRESHOLDS = {"every_rule", "coverage", "completeness"}
+
+ROLES = ("partner", "record_id", "date", "period", "place", "dimension", "measure")
+TYPES = ("string", "integer", "number", "date", "boolean")
+SEVERITIES = ("error", "warning")
+
+
+def read_feed(path: Path, *, index: str) -> FeedContract:
+    """The contract of one feed. Raises Finding naming file and key for anything unknown, missing or contradictory."""
+    raw = read_yaml(path)
+    where = short_path(path)
+    body = _contract_body(raw, where)
+    custom = _custom(raw.get("customProperties"), _FEED_CUSTOM, where)
+    file_form = only(custom.get("file", {}), _FILE, where=f"{where} customProperties.file")
+    usual = _thresholds(custom, where)
+    limits = _limits(body.get("quality"), where)
+    columns = tuple(_column(entry, where, limits) for entry in list_of(body, "properties", where))
+    _one_name(columns, where)
+    keyed = sorted(
+        (int(entry.get("primaryKeyPosition", 1)), str(entry["name"]))
+        for entry in body["properties"]
+        if entry.get("primaryKey")
+    )
+    if not keyed:
+        raise Finding(
+            "no key",
+            where=where,
+            expected="at least one property with primaryKey: true",
+            todo="mark the columns that name a record",
+        )
+    if len([column for column in columns if column.role == "place"]) != 1:
+        raise Finding(
+            "a feed needs exactly one column with role place",
+            where=where,
+            found=[column.name for column in columns if column.role == "place"],
+            expected="one",
+        )
+    if not any(column.role == "measure" for column in columns):
+        raise Finding("a feed needs a column with role measure", where=where)
+    absent_row = str(custom.get("absentRow", "missing"))
+    one_of(absent_row, ("missing", "zero"), f"{where} absentRow")
+    partners = {
+        str(entry["partner"]): {key: str(value) for key, value in entry.items()}
+        for entry in (only(item, _PARTNER, where=f"{where} partners") for item in need(custom, "partners", where))
+    }
+    return FeedContract(
+        index=index,
+        feed=str(raw["name"]),
+        version=str(raw["version"]),
+        valid_from=str(custom.get("validFrom", "")),
+        columns=columns,
+        key=tuple(name for _, name in keyed),
+        rules=tuple(_rules(columns, limits, usual["every_rule"])),
+        partners=partners,
+        encoding=str(file_form.get("encoding", "utf-8")),
+        delimiter=str(file_form.get("delimiter", ",")),
+        max_bytes=int(file_form.get("maxBytes", 2_000_000_000)),
+        expected_day=int(custom.get("expectedDay", 8)),
+        absent_row=absent_row,
+        row_filter={str(key): str(value) for key, value in dict(custom.get("rowFilter") or {}).items()},
+        ignored=tuple(str(name) for name in custom.get("ignoredColumns") or ()),
+        disclosure={
+            str(key): str(value)
+            for key, value in only(custom.get("disclosure") or {}, _DISCLOSURE, where=f"{where} disclosure").items()
+        },
+        coverage=usual["coverage"],
+        completeness=usual["completeness"],
+        sha256=content_hash(raw),
+        description=_description(raw, where),
+        where=where,
+    )
+
+
+def read_table(path: Path, *, index: str) -> TableContract:
+    """The contract of one published table. Raises Finding as read_feed does."""
+    raw = read_yaml(path)
+    where = short_path(path)
+    body = _contract_body(raw, where)
+    columns: list[TableColumn] = []
+    for entry in list_of(body, "properties", where):
+        entry = only(entry, _PROPERTY, where=f"{where} property {entry.get('name')!r}")
+        custom = _custom(entry.get("customProperties"), {"unit"}, f"{where} property {entry['name']!r}")
+        one_of(str(entry.get("logicalType")), TYPES, f"{where} {entry['name']} logicalType")
+        columns.append(
+            TableColumn(
+                name=str(entry["name"]),
+                type=str(entry["logicalType"]),
+                description=sentence(entry.get("description")),
+                label=str(entry.get("businessName", "")),
+                unit=str(custom.get("unit", "")),
+                key=bool(entry.get("primaryKey", False)),
+                required=bool(entry.get("required", False)),
+            )
+        )
+    return TableContract(
+        index=index,
+        table=str(raw["name"]),
+        version=str(raw["version"]),
+        description=_description(raw, where),
+        label=str(body.get("businessName", "")),
+        columns=tuple(columns),
+        sha256=content_hash(raw),
+    )
+
+
+def _contract_body(raw: dict[str, Any], where: str) -> dict[str, Any]:
+    only(raw, _TOP, where=where)
+    for key in ("apiVersion", "kind", "id", "name", "version", "status", "schema"):
+        need(raw, key, where)
+    if not str(raw["apiVersion"]).startswith("v3."):
+        raise Finding(
+            "not an Open Data Contract Standard v3 file",
+            where=where,
+            found=raw["apiVersion"],
+            expected="apiVersion: v3.x",
+        )
+    objects = list_of(raw, "schema", where)
+    if len(objects) != 1:
+        raise Finding("one contract, one table", where=where, found=f"{len(objects)} schema objects", expected="1")
+    return only(objects[0], _OBJECT, where=f"{where} schema")
+
+
+def _column(entry: dict[str, Any], where: str, limits: dict[str, dict[str, Any]]) -> Column:
+    name = str(need(entry, "name", f"{where} properties"))
+    at = f"{where} property {name!r}"
+    only(entry, _PROPERTY, where=at)
+    custom = _custom(entry.get("customProperties"), _COLUMN_CUSTOM, at)
+    options = only(entry.get("logicalTypeOptions") or {}, _TYPE_OPTIONS, where=f"{at} logicalTypeOptions")
+    type_ = str(need(entry, "logicalType", at))
+    one_of(type_, TYPES, f"{at} logicalType")
+    role = str(custom.get("role", ""))
+    one_of(role, ROLES, f"{at} role")
+    if role == "measure" and (type_ != "integer" or "maximum" not in options):
+        raise Finding(
+            "a measure is an integer with a maximum",
+            where=at,
+            found=f"logicalType {type_}, maximum {options.get('maximum')}",
+            expected="logicalType: integer and logicalTypeOptions.maximum",
+            todo="count in minor units (fen, bytes, seconds); sums are exact only over bounded integers",
+        )
+    values: tuple[str, ...] = ()
+    for item in entry.get("quality") or ():
+        limit = only(item, _QUALITY, where=f"{at} quality")
+        limits[str(need(limit, "name", f"{at} quality"))] = limit
+        if limit.get("metric") == "invalidValues":
+            values = tuple(
+                str(value)
+                for value in only(limit.get("arguments") or {}, {"validValues"}, where=f"{at} arguments").get(
+                    "validValues", ()
+                )
+            )
+    return Column(
+        name=name,
+        type=type_,
+        role=role,
+        source=str(custom.get("source", name)),
+        required=bool(entry.get("required", False)),
+        minimum=options.get("minimum"),
+        maximum=options.get("maximum"),
+        pattern=options.get("pattern"),
+        format=_date_format(options.get("format"), at),
+        values=values,
+        multiplier=custom.get("multiplier"),
+        rounds=custom.get("round") == "half_even",
+        collected_since=str(custom["collectedSince"]) if "collectedSince" in custom else None,
+        unit=str(custom.get("unit", "")),
+        label=str(entry.get("businessName", "")),
+        description=sentence(entry.get("description")),
+    )
+
+
+def _rules(columns: tuple[Column, ...], limits: dict[str, dict[str, Any]], usual: Threshold) -> Iterable[Rule]:
+    """The rules a contract implies, in the order in which they are counted and reported."""
+
+    def rule(
+        id_: str, kind: str, column: str, says: str, default: float | None = None, severity: str | None = None
+    ) -> Rule:
+        limit = limits.get(id_, {})
+        threshold = limit.get("mustBeLessOrEqualTo", limit.get("mustBe", default))
+        return Rule(
+            id=id_,
+            kind=kind,
+            column=column,
+            says=says,
+            threshold=float(usual.percent if threshold is None else threshold),
+            severity=str(limit.get("severity") or severity or usual.severity),
+        )
+
+    yield rule("row.shape", "shape", "", "a row has as many fields as the header")
+    for column in columns:
+        yield rule(f"{column.name}.type", "type", column.name, f"{column.name} reads as {column.type}")
+    for column in columns:
+        if column.required:
+            yield rule(f"{column.name}.not_null", "not_null", column.name, f"{column.name} is given")
+    for column in columns:
+        if column.minimum is not None or column.maximum is not None:
+            yield rule(
+                f"{column.name}.range",
+                "range",
+                column.name,
+                f"{column.name} lies in {column.minimum} … {column.maximum}",
+            )
+    for column in columns:
+        if column.pattern:
+            yield rule(f"{column.name}.pattern", "pattern", column.name, f"{column.name} matches {column.pattern}")
+    for column in columns:
+        if column.values:
+            yield rule(
+                f"{column.name}.one_of",
+                "one_of",
+                column.name,
+                f"{column.name} is one of {len(column.values)} listed values",
+            )
+    for column in columns:
+        if column.role == "partner":
+            yield rule(f"{column.name}.matches", "partner", column.name, f"{column.name} is the delivery's partner")
+        if column.role == "date":
+            yield rule(f"{column.name}.in_period", "in_period", column.name, f"{column.name} lies in the period")
+        if column.role == "place":
+            yield rule(f"{column.name}.known", "known", column.name, f"{column.name} names one known place")
+            yield rule(
+                f"{column.name}.in_scope",
+                "in_scope",
+                column.name,
+                f"{column.name} is a place of the index",
+                100.0,
+                "warning",
+            )
+    yield rule("key.unique", "unique", "", "no two rows share a key")
+
+
+def _limits(quality: object, where: str) -> dict[str, dict[str, Any]]:
+    limits: dict[str, dict[str, Any]] = {}
+    for item in cast("list[object]", quality or []):
+        limit = only(item, _QUALITY, where=f"{where} quality")
+        name = str(need(limit, "name", f"{where} quality"))
+        one_of(str(limit.get("severity", "error")), SEVERITIES, f"{where} quality {name} severity")
+        limits[name] = limit
+    return limits
+
+
+def _thresholds(custom: dict[str, Any], where: str) -> dict[str, Threshold]:
+    at = f"{where} thresholds"
+    given = only(need(custom, "thresholds", where), _THRESHOLDS, where=at)
+    found: dict[str, Threshold] = {}
+    for name in sorted(_THRESHOLDS):
+        bound = "at_most" if name == "every_rule" else "at_least"
+        entry = only(need(given, name, at), {bound, "severity"}, where=f"{at}.{name}")
+        one_of(str(entry.get("severity", "error")), SEVERITIES, f"{at}.{name} severity")
+        found[name] = Threshold(float(need(entry, bound, f"{at}.{name}")), str(entry.get("severity", "error")))
+    return found
+
+
+def _custom(entries: object, allowed: Iterable[str], where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in cast("list[object]", entries or []):
+        entry = only(item, {"property", "value", "description"}, where=f"{where} customProperties")
+        found[str(need(entry, "property", where))] = entry.get("value")
+    return only(found, allowed, where=f"{where} customProperties")
+
+
+def _one_name(columns: tuple[Column, ...], where: str) -> None:
+    names = [column.name for column in columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    reserved = sorted(set(names) & {"file", "file_row", "unparsed", "row"})
+    if twice or reserved:
+        raise Finding(
+            "column names must be unique and not file, file_row, unparsed or row",
+            where=where,
+            found=", ".join(twice + reserved),
+        )
+
+
+def _date_format(text: object, where: str) -> str | None:
+    """The standard spells dates the Java way (yyyy-MM-dd); engines read strptime's. Raises Finding otherwise."""
+    if text is None:
+        return None
+    found = str(text)
+    for java, strptime in (("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S")):
+        found = found.replace(java, strptime)
+    if any(
+        letter.isalpha()
+        for letter in found.replace("%Y", "")
+        .replace("%m", "")
+        .replace("%d", "")
+        .replace("%H", "")
+        .replace("%M", "")
+        .replace("%S", "")
+    ):
+        raise Finding(
+            "a date format with unknown letters",
+            where=f"{where} format",
+            found=str(text),
+            expected="yyyy, MM, dd, HH, mm, ss and punctuation, such as yyyy-MM-dd",
+        )
+    return found
+
+
+def _description(raw: dict[str, Any], where: str) -> str:
+    parts = only(raw.get("description") or {}, _DESCRIPTION, where=f"{where} description")
+    return " ".join(sentence(parts[key]) for key in ("purpose", "usage", "limitations") if parts.get(key))
