@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from dci_pipeline.contracts import Column, FeedContract, Rule, TableColumn, TableContract, Threshold
+from dci_pipeline.contracts import Column, FeedContract, TableColumn, TableContract, Threshold
 from dci_pipeline.data_files import content_hash, list_of, need, one_of, only, read_yaml, sentence, short_path
 from dci_pipeline.findings import Finding
+from dci_pipeline.rules import rules
 
 _TOP = {
     "apiVersion",
@@ -112,6 +113,16 @@ def read_feed(path: Path, *, index: str) -> FeedContract:
     limits = _limits(body.get("quality"), where)
     columns = tuple(_column(entry, where, limits) for entry in list_of(body, "properties", where))
     _one_name(columns, where)
+    implied = tuple(rules(columns, limits, usual["every_rule"]))
+    idle = sorted(set(limits) - {rule.id for rule in implied})
+    if idle:
+        raise Finding(
+            f"a threshold for a rule the contract does not have: {', '.join(idle)}",
+            where=f"{where} quality",
+            found=", ".join(idle),
+            expected="one of " + ", ".join(rule.id for rule in implied),
+            todo="correct the name",
+        )
     keyed = sorted(
         (int(entry.get("primaryKeyPosition", 1)), str(entry["name"]))
         for entry in body["properties"]
@@ -146,7 +157,7 @@ def read_feed(path: Path, *, index: str) -> FeedContract:
         valid_from=str(custom.get("validFrom", "")),
         columns=columns,
         key=tuple(name for _, name in keyed),
-        rules=tuple(_rules(columns, limits, usual["every_rule"])),
+        rules=implied,
         partners=partners,
         encoding=str(file_form.get("encoding", "utf-8")),
         delimiter=str(file_form.get("delimiter", ",")),
@@ -263,66 +274,6 @@ def _column(entry: dict[str, Any], where: str, limits: dict[str, dict[str, Any]]
         label=str(entry.get("businessName", "")),
         description=sentence(entry.get("description")),
     )
-
-
-def _rules(columns: tuple[Column, ...], limits: dict[str, dict[str, Any]], usual: Threshold) -> Iterable[Rule]:
-    """The rules a contract implies, in the order in which they are counted and reported."""
-
-    def rule(
-        id_: str, kind: str, column: str, says: str, default: float | None = None, severity: str | None = None
-    ) -> Rule:
-        limit = limits.get(id_, {})
-        threshold = limit.get("mustBeLessOrEqualTo", limit.get("mustBe", default))
-        return Rule(
-            id=id_,
-            kind=kind,
-            column=column,
-            says=says,
-            threshold=float(usual.percent if threshold is None else threshold),
-            severity=str(limit.get("severity") or severity or usual.severity),
-        )
-
-    yield rule("row.shape", "shape", "", "a row has as many fields as the header")
-    for column in columns:
-        yield rule(f"{column.name}.type", "type", column.name, f"{column.name} reads as {column.type}")
-    for column in columns:
-        if column.required:
-            yield rule(f"{column.name}.not_null", "not_null", column.name, f"{column.name} is given")
-    for column in columns:
-        if column.minimum is not None or column.maximum is not None:
-            yield rule(
-                f"{column.name}.range",
-                "range",
-                column.name,
-                f"{column.name} lies in {column.minimum} … {column.maximum}",
-            )
-    for column in columns:
-        if column.pattern:
-            yield rule(f"{column.name}.pattern", "pattern", column.name, f"{column.name} matches {column.pattern}")
-    for column in columns:
-        if column.values:
-            yield rule(
-                f"{column.name}.one_of",
-                "one_of",
-                column.name,
-                f"{column.name} is one of {len(column.values)} listed values",
-            )
-    for column in columns:
-        if column.role == "partner":
-            yield rule(f"{column.name}.matches", "partner", column.name, f"{column.name} is the delivery's partner")
-        if column.role == "date":
-            yield rule(f"{column.name}.in_period", "in_period", column.name, f"{column.name} lies in the period")
-        if column.role == "place":
-            yield rule(f"{column.name}.known", "known", column.name, f"{column.name} names one known place")
-            yield rule(
-                f"{column.name}.in_scope",
-                "in_scope",
-                column.name,
-                f"{column.name} is a place of the index",
-                100.0,
-                "warning",
-            )
-    yield rule("key.unique", "unique", "", "no two rows share a key")
 
 
 def _limits(quality: object, where: str) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ _FORMS = {
     "year": re.compile(r"^(\d{4})$"),
 }
 # The years statistics are kept for; outside them a year is a slip of the pen, and date arithmetic ends.
-_YEARS = range(1900, 2200)
+_YEARS = range(1900, 3000)
 _EXAMPLES = {"month": "2019-01", "quarter": "2019Q1", "half": "2019H1", "year": "2019"}
 
 

@@ -124,6 +124,12 @@ MISTAKES = {
         r"dci/feeds/cloud_usage\.yaml.*requird",
     ),
     "an unknown threshold": ("feeds/cloud_usage.yaml", "at_most:", "atmost:", "atmost"),
+    "a threshold for no rule": (
+        "feeds/cloud_usage.yaml",
+        "name: sector.one_of",
+        "name: sector.oneof",
+        r"sector\.oneof",
+    ),
     "an unknown role": ("feeds/cloud_usage.yaml", "value: place}", "value: plaice}", "plaice"),
     "no place column": (
         "feeds/cloud_usage.yaml",

@@ -37,24 +37,36 @@ def assets(work: Work, partitions: Partitions) -> list[dg.AssetsDefinition]:
 
 
 def _readers(steps: Iterable[Step], step: Step) -> frozenset[Key]:
-    return frozenset(other.key for other in steps
-                     if other is not step and any(key == step.key for key, _ in other.reads))
+    return frozenset(
+        other.key for other in steps if other is not step and any(key == step.key for key, _ in other.reads)
+    )
 
 
-def _asset(work: Work, step: Step, partitions: Partitions, *, scopes: dict[Key, str],
-           readers: frozenset[Key]) -> dg.AssetsDefinition:
+def _asset(
+    work: Work, step: Step, partitions: Partitions, *, scopes: dict[Key, str], readers: frozenset[Key]
+) -> dg.AssetsDefinition:
     key, definition = asset_key(work.index, step.key), partitions.of(step)
 
     @dg.asset(
-        key=key, group_name=step.key[0], description=step.description, owners=OWNERS, kinds=_kinds(work, step),
+        key=key,
+        group_name=step.key[0],
+        description=step.description,
+        owners=OWNERS,
+        kinds=_kinds(work, step),
         tags={"index": work.index, "scope": step.scope, **({"published": ""} if step.published else {})},
-        metadata=metadata.of_step(work.framework, step), partitions_def=definition,
+        metadata=metadata.of_step(work.framework, step),
+        partitions_def=definition,
         dagster_type=dg.Nothing,  # pyright: ignore[reportArgumentType] - nothing passes between assets but the order
-        backfill_policy=dg.BackfillPolicy.single_run() if definition else None, code_version=code_version(),
-        deps=[dg.AssetDep(asset_key(work.index, read), partition_mapping=_mapping(partitions, step, scopes[read], how))
-              for read, how in step.reads],
-        check_specs=[dg.AssetCheckSpec(name, asset=key, description=says, blocking=True, partitions_def=definition)
-                     for name, says in step.checks],
+        backfill_policy=dg.BackfillPolicy.single_run() if definition else None,
+        code_version=code_version(),
+        deps=[
+            dg.AssetDep(asset_key(work.index, read), partition_mapping=_mapping(partitions, step, scopes[read], how))
+            for read, how in step.reads
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, description=says, blocking=True, partitions_def=definition)
+            for name, says in step.checks
+        ],
     )
     def body(context: dg.AssetExecutionContext) -> Iterator[Event]:
         yield from _run(context, work, step, partitions, readers=readers)
@@ -74,8 +86,9 @@ def _kinds(work: Work, step: Step) -> set[str]:
     return {work.settings.engine if stage == "validation" else "polars", "parquet"}
 
 
-def _run(context: dg.AssetExecutionContext, work: Work, step: Step, partitions: Partitions, *,
-         readers: frozenset[Key]) -> Iterator[Event]:
+def _run(
+    context: dg.AssetExecutionContext, work: Work, step: Step, partitions: Partitions, *, readers: frozenset[Key]
+) -> Iterator[Event]:
     """The step for every partition of the run. Raises Failure for what no later table of the run can go on without."""
     record = record_of(context.run.run_id)
     wanted: list[Period | None] = [None]
@@ -97,7 +110,9 @@ def _run(context: dg.AssetExecutionContext, work: Work, step: Step, partitions: 
             continue
         except Finding as finding:
             record.error = finding
-            raise _failure(work, step, {**held, period: str(finding)}) from None
+            raise dg.Failure(
+                f"{'/'.join(context.asset_key.path)} {period or ''}".strip() + f": {finding}", allow_retries=False
+            ) from None
         except Exception as error:
             record.error = error
             raise
@@ -113,8 +128,11 @@ def _run(context: dg.AssetExecutionContext, work: Work, step: Step, partitions: 
         if outcome.failures:
             held[period] = str(_blocked(work, outcome))
     # What was logged is written with the next event yielded, so the checks' own outputs come before any failure.
-    yield from (dg.Output(None, output_name=name)
-                for name in sorted(context.op_execution_context.selected_output_names) if name != _OUTPUT)
+    yield from (
+        dg.Output(None, output_name=name)
+        for name in sorted(context.op_execution_context.selected_output_names)
+        if name != _OUTPUT
+    )
     for period, reason in held.items():
         record.stop(step, period, reason)
         context.log.warning(f"held back: {reason}")
@@ -126,9 +144,13 @@ def _run(context: dg.AssetExecutionContext, work: Work, step: Step, partitions: 
 
 def _blocked(work: Work, outcome: Outcome) -> Held:
     stage, name = outcome.key
-    return Held("a blocking check failed", where=f"{work.index}/{stage}/{name} {outcome.period or ''}".strip(),
-                found="; ".join(f"{check.name}: {check.says}" for check in outcome.failures),
-                expected="every blocking check passed", todo="look at the rows shown with the check")
+    return Held(
+        "a blocking check failed",
+        where=f"{work.index}/{stage}/{name} {outcome.period or ''}".strip(),
+        found="; ".join(f"{check.name}: {check.says}" for check in outcome.failures),
+        expected="every blocking check passed",
+        todo="look at the rows shown with the check",
+    )
 
 
 def _failure(work: Work, step: Step, held: dict[Period | None, str]) -> dg.Failure:
@@ -139,5 +161,8 @@ def _failure(work: Work, step: Step, held: dict[Period | None, str]) -> dg.Failu
     if periods:
         more = f" and {len(periods) - _LISTED} more" if len(periods) > _LISTED else ""
         text = f"{work.index}/{stage}/{name}: held back: {', '.join(periods[:_LISTED])}{more}\n{text}"
-    return dg.Failure(description=text, allow_retries=False,
-                      metadata={"held back": dg.MetadataValue.text(", ".join(periods))} if periods else {})
+    return dg.Failure(
+        description=text,
+        allow_retries=False,
+        metadata={"held back": dg.MetadataValue.text(", ".join(periods))} if periods else {},
+    )

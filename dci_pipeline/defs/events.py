@@ -33,8 +33,14 @@ _ROWS = "dagster/row_count"
 def inputs(context: dg.AssetExecutionContext, keys: list[dg.AssetKey]) -> dict[str, str]:
     """Tags that name the state of the inputs read, by which the UI tells what is out of sync with them."""
     tags = {CODE_VERSION_TAG: code_version()}
-    records = {record.asset_entry.asset_key: record.asset_entry.last_materialization_record
-               for record in context.instance.get_asset_records(keys)} if keys else {}
+    records = (
+        {
+            record.asset_entry.asset_key: record.asset_entry.last_materialization_record
+            for record in context.instance.get_asset_records(keys)
+        }
+        if keys
+        else {}
+    )
     for key in keys:
         last = records.get(key)
         seen = (last.asset_materialization.tags or {}) if last and last.asset_materialization else {}
@@ -43,28 +49,51 @@ def inputs(context: dg.AssetExecutionContext, keys: list[dg.AssetKey]) -> dict[s
     return tags
 
 
-def materialised(context: dg.AssetExecutionContext, layout: Layout, step: Step, outcome: Outcome, *,
-                 key: str | None, tags: dict[str, str]) -> dg.AssetMaterialization:
+def materialised(
+    context: dg.AssetExecutionContext,
+    layout: Layout,
+    step: Step,
+    outcome: Outcome,
+    *,
+    key: str | None,
+    tags: dict[str, str],
+) -> dg.AssetMaterialization:
     """The materialisation of one partition, with its own rows, data version and facts."""
     rows = outcome.rows if outcome.rows >= 0 else _rows_before(context, key, outcome.data_version)
     return dg.AssetMaterialization(
-        asset_key=context.asset_key, partition=key, metadata=metadata.of_outcome(layout, step, outcome, rows=rows),
-        tags={**tags, DATA_VERSION_TAG: outcome.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"})
+        asset_key=context.asset_key,
+        partition=key,
+        metadata=metadata.of_outcome(layout, step, outcome, rows=rows),
+        tags={**tags, DATA_VERSION_TAG: outcome.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"},
+    )
 
 
-def evaluations(context: dg.AssetExecutionContext, outcome: Outcome, *,
-                key: str | None) -> list[dg.AssetCheckEvaluation]:
+def evaluations(
+    context: dg.AssetExecutionContext, outcome: Outcome, *, key: str | None
+) -> list[dg.AssetCheckEvaluation]:
     """The results of the checks of one partition that has just been materialised."""
     if not outcome.checks:
         return []
     last = _last(context, key)
-    target = AssetCheckEvaluationTargetMaterializationData(
-        storage_id=last.storage_id, run_id=last.run_id, timestamp=last.timestamp) if last else None
+    target = (
+        AssetCheckEvaluationTargetMaterializationData(
+            storage_id=last.storage_id, run_id=last.run_id, timestamp=last.timestamp
+        )
+        if last
+        else None
+    )
     return [
         dg.AssetCheckEvaluation(
-            asset_key=context.asset_key, check_name=check.name, passed=check.passed, blocking=True, partition=key,
+            asset_key=context.asset_key,
+            check_name=check.name,
+            passed=check.passed,
+            blocking=True,
+            partition=key,
             severity=dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN,
-            description=check.says, metadata=metadata.of_check(check), target_materialization_data=target)
+            description=check.says,
+            metadata=metadata.of_check(check),
+            target_materialization_data=target,
+        )
         for check in outcome.checks
     ]
 
@@ -80,5 +109,6 @@ def _rows_before(context: dg.AssetExecutionContext, key: str | None, data_versio
 
 def _last(context: dg.AssetExecutionContext, key: str | None) -> dg.EventLogRecord | None:
     found = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=[key] if key else None), limit=1)
+        dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=[key] if key else None), limit=1
+    )
     return found.records[0] if found.records else None

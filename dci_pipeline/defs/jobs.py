@@ -35,9 +35,12 @@ def jobs(work: Work) -> list[dg.JobDefinition | dg.UnresolvedAssetJobDefinition]
     }
     return [
         dg.define_asset_job(
-            names[scope], description=says[scope], tags={"index": work.index},
+            names[scope],
+            description=says[scope],
+            tags={"index": work.index},
             executor_def=dg.in_process_executor,
-            selection=dg.AssetSelection.assets(*(asset_key(work.index, step.key) for step in chosen)))
+            selection=dg.AssetSelection.assets(*(asset_key(work.index, step.key) for step in chosen)),
+        )
         for scope, chosen in _by_job(steps).items()
     ]
 
@@ -56,8 +59,12 @@ def schedules(work: Work, partitions: Partitions) -> list[dg.ScheduleDefinition]
     name = job_names(work.index)["period"]
 
     @dg.schedule(
-        name=f"{name}_when_due", job_name=name, cron_schedule=cron(work), execution_timezone=partitions.timezone,
-        default_status=dg.DefaultScheduleStatus.STOPPED, tags={"index": work.index},
+        name=f"{name}_when_due",
+        job_name=name,
+        cron_schedule=cron(work),
+        execution_timezone=partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        tags={"index": work.index},
         description=f"The last complete {work.framework.cadence}, on the day its last deliveries are due.",
     )
     def when_due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
@@ -76,7 +83,7 @@ def cron(work: Work) -> str:
     expected = max(contract.expected_day for contract in framework.feeds.values())
     months_later, day = divmod(expected - 1, 30)
     length = MONTHS_IN[framework.cadence]
-    months = "*" if length == 1 else ",".join(
-        str((month + months_later - 1) % 12 + 1) for month in range(1, 13, length))
+    months = (
+        "*" if length == 1 else ",".join(str((month + months_later - 1) % 12 + 1) for month in range(1, 13, length))
+    )
     return f"0 {_HOUR} {min(day + 1, _DAYS)} {months} *"
-

@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from dci_pipeline import refresh
+from dci_pipeline.defs.assembly import index_definitions
 from dci_pipeline.defs.jobs import job_names
 from dci_pipeline.defs.partitions import Partitions, timezone
 from dci_pipeline.defs.recording import Record, bring
@@ -64,14 +65,11 @@ def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress 
     A period held back by a check or a missing input stops only itself and is named in the report. Raises Finding for
     periods that are not over yet and for whatever a step finds wrong with its inputs.
     """
-    from dci_pipeline.definitions import index_definitions
-
     partitions = Partitions(work.framework, timezone())
     _refuse_unknown(work, partitions, periods)
     names = job_names(work.index)
     repository = index_definitions(work).get_repository_def()
-    with bring(Record(progress)) as record, dg.DagsterInstance.from_config(
-            str(ensure_home(work.settings))) as instance:
+    with bring(Record(progress)) as record, dg.DagsterInstance.from_config(str(ensure_home(work.settings))) as instance:
         for stretch in _stretches(periods):
             _launch(repository.get_job(names["period"]), instance, partitions, stretch, record)
         done = [period for period in periods if period not in record.report.held]
@@ -81,21 +79,33 @@ def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress 
     return record.report
 
 
-def _launch(job: dg.JobDefinition, instance: dg.DagsterInstance, partitions: Partitions, stretch: Sequence[Period],
-            record: Record) -> None:
+def _launch(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    partitions: Partitions,
+    stretch: Sequence[Period],
+    record: Record,
+) -> None:
     """One run over one stretch of partitions. A run that fails only because of what is held back is no error."""
     keys = [partitions.key(period) for period in stretch]
     tags: dict[str, str] = {}
     if len(keys) > 1:
         # The third is for people: the engine's own two are not shown in the list of runs.
         tags = {_RANGE[0]: keys[0], _RANGE[1]: keys[-1], f"{stretch[0].cadence}s": f"{stretch[0]}...{stretch[-1]}"}
-    result = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags, run_config=_run_config(),
-                                    partition_key=keys[0] if len(keys) == 1 else None)
+    result = job.execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        tags=tags,
+        run_config=_run_config(),
+        partition_key=keys[0] if len(keys) == 1 else None,
+    )
     if record.error is not None:
         raise record.error
     if not result.success and not record.report.held:
-        raise RuntimeError(f"run {result.run_id} of {job.name} failed in the engine: " + "; ".join(
-            event.step_failure_data.error_display_string for event in result.get_step_failure_events()))
+        raise RuntimeError(
+            f"run {result.run_id} of {job.name} failed in the engine: "
+            + "; ".join(event.step_failure_data.error_display_string for event in result.get_step_failure_events())
+        )
 
 
 def _stretches(periods: Sequence[Period]) -> Iterator[list[Period]]:
@@ -115,10 +125,13 @@ def _refuse_unknown(work: Work, partitions: Partitions, periods: Sequence[Period
     unknown = [period for period in periods if partitions.key(period) not in known]
     if unknown:
         cadence = work.framework.cadence
-        raise Finding(f"no such {cadence} yet" if unknown[0] > partitions.first else f"a {cadence} before the first",
-                      where=work.index, found=", ".join(map(str, unknown)),
-                      expected=f"{cadence}s that are over, from {partitions.first} on",
-                      todo=f"leave them out, or wait until the {cadence} has ended")
+        raise Finding(
+            f"no such {cadence} yet" if unknown[0] > partitions.first else f"a {cadence} before the first",
+            where=work.index,
+            found=", ".join(map(str, unknown)),
+            expected=f"{cadence}s that are over, from {partitions.first} on",
+            todo=f"leave them out, or wait until the {cadence} has ended",
+        )
 
 
 def _run_config() -> dict[str, object]:

@@ -21,14 +21,19 @@ def of_step(framework: Framework, step: Step) -> dict[str, dg.MetadataValue]:
     stage, name = step.key
     if step.published:
         table = framework.table(name)
-        return {"dagster/column_schema": dg.MetadataValue.table_schema(_published(table)),
-                "dagster/table_name": dg.MetadataValue.text(f"{framework.index}.{name}"),
-                "label": dg.MetadataValue.text(table.label), "contract": dg.MetadataValue.text(table.version)}
+        return {
+            "dagster/column_schema": dg.MetadataValue.table_schema(_published(table)),
+            "dagster/table_name": dg.MetadataValue.text(f"{framework.index}.{name}"),
+            "label": dg.MetadataValue.text(table.label),
+            "contract": dg.MetadataValue.text(table.version),
+        }
     if stage == "feeds":
         feed = framework.feeds[name]
-        return {"dagster/column_schema": dg.MetadataValue.table_schema(_delivered(feed)),
-                "partners": dg.MetadataValue.text(", ".join(feed.partners)),
-                "contract": dg.MetadataValue.text(feed.version)}
+        return {
+            "dagster/column_schema": dg.MetadataValue.table_schema(_delivered(feed)),
+            "partners": dg.MetadataValue.text(", ".join(feed.partners)),
+            "contract": dg.MetadataValue.text(feed.version),
+        }
     return {}
 
 
@@ -58,7 +63,8 @@ def of_check(check: CheckResult) -> dict[str, dg.MetadataValue]:
             label += " (continued)"
         found[label] = dg.MetadataValue.table(
             records=[dg.TableRecord({name: _plain(row[name]) for name in columns}) for row in rows],
-            schema=dg.TableSchema([dg.TableColumn(name, _type(name, rows)) for name in columns]))
+            schema=dg.TableSchema([dg.TableColumn(name, _type(name, rows)) for name in columns]),
+        )
     return found
 
 
@@ -113,9 +119,12 @@ def _published(table: TableContract) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
-                column.name, column.type, description=_described(column.label, column.description, column.unit),
+                column.name,
+                column.type,
+                description=_described(column.label, column.description, column.unit),
                 constraints=dg.TableColumnConstraints(nullable=not column.required, unique=table.key == (column.name,)),
-                tags={"key": ""} if column.key else {})
+                tags={"key": ""} if column.key else {},
+            )
             for column in table.columns
         ],
         constraints=dg.TableConstraints(other=[f"one row per {', '.join(table.key)}"] if table.key else []),
@@ -130,9 +139,12 @@ def _delivered(feed: FeedContract) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
-                column.name, column.type, description=_described(column.label, column.description, column.unit),
+                column.name,
+                column.type,
+                description=_described(column.label, column.description, column.unit),
                 constraints=dg.TableColumnConstraints(nullable=not column.required, other=rules.get(column.name, [])),
-                tags={"key": ""} if column.name in feed.key else {})
+                tags={"key": ""} if column.name in feed.key else {},
+            )
             for column in feed.columns
         ],
         constraints=dg.TableConstraints(other=[f"one row per {', '.join(feed.key)}, partner and period"]),

@@ -27,8 +27,13 @@ def timezone() -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise Finding("unknown time zone", where="DCI_TIMEZONE", found=name, expected="an IANA name",
-                      todo="set DCI_TIMEZONE to one such as UTC, or unset it") from error
+        raise Finding(
+            "unknown time zone",
+            where="DCI_TIMEZONE",
+            found=name,
+            expected="an IANA name",
+            todo="set DCI_TIMEZONE to one such as UTC, or unset it",
+        ) from error
     return name
 
 
@@ -47,14 +52,14 @@ class Partitions:
     @cached_property
     def periods(self) -> dg.TimeWindowPartitionsDefinition:
         return dg.TimeWindowPartitionsDefinition(
-            start=self.key(self.first), fmt="%Y-%m", cron_schedule=_CRON[self.framework.cadence],
-            timezone=self.timezone)
+            start=self.key(self.first), fmt="%Y-%m", cron_schedule=_CRON[self.framework.cadence], timezone=self.timezone
+        )
 
     @cached_property
     def years(self) -> dg.TimeWindowPartitionsDefinition:
         return dg.TimeWindowPartitionsDefinition(
-            start=self.key(self.first.year()), fmt="%Y", cron_schedule="0 0 1 1 *", timezone=self.timezone,
-            end_offset=1)
+            start=self.key(self.first.year()), fmt="%Y", cron_schedule="0 0 1 1 *", timezone=self.timezone, end_offset=1
+        )
 
     def of(self, step: Step) -> dg.TimeWindowPartitionsDefinition | None:
         return {"period": self.periods, "year": self.years}.get(step.scope)
@@ -78,16 +83,20 @@ class Partitions:
             return _offset(-year, 0)
         if how == "reference":
             return dg.SpecificPartitionsPartitionMapping(
-                [self.key(item) for item in sorted({item for link in self.framework.links for item in link.reference})])
+                [self.key(item) for item in sorted({item for link in self.framework.links for item in link.reference})]
+            )
         if how == "parts":
             # Offsets count partitions of the reader: a year reads the periods of its own year and of the one before.
             return _offset(-1, 0)
         if how == "all":
             return dg.AllPartitionMapping()
-        raise Finding("an unknown way of reading", where="path", found=how,
-                      expected="same, previous, window, reference, parts or all")
+        raise Finding(
+            "an unknown way of reading",
+            where="path",
+            found=how,
+            expected="same, previous, window, reference, parts or all",
+        )
 
 
 def _offset(start: int, end: int) -> dg.TimeWindowPartitionMapping:
-    return dg.TimeWindowPartitionMapping(
-        start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True)
+    return dg.TimeWindowPartitionMapping(start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True)

@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from dci_pipeline import refresh
-from dci_pipeline.definitions import index_definitions
 from dci_pipeline.defs import launch
+from dci_pipeline.defs.assembly import index_definitions
 from dci_pipeline.defs.launch import ensure_home, run_in_process
 from dci_pipeline.findings import Finding
 from dci_pipeline.path import path

@@ -1,0 +1,28 @@
+"""One index's assets, checks, jobs and schedules put together."""
+
+from __future__ import annotations
+
+import warnings
+
+import dagster as dg
+
+from dci_pipeline.defs.assets import assets
+from dci_pipeline.defs.jobs import jobs, schedules
+from dci_pipeline.defs.partitions import Partitions, timezone
+from dci_pipeline.work import Work
+
+
+def index_definitions(work: Work) -> dg.Definitions:
+    """Definitions of one index. Raises Finding for contracts that do not load."""
+    partitions = Partitions(work.framework, timezone())
+    with warnings.catch_warnings():
+        # Partitioned checks are preview and backfill policies beta in this line of the engine; the pin in
+        # pyproject.toml and the tests of these definitions stand for the warning.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.Definitions(
+            assets=assets(work, partitions),
+            jobs=jobs(work),
+            schedules=schedules(work, partitions),
+            executor=dg.in_process_executor,
+        )
