@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# pytest-xdist: one worker per core, the tests are CPU-bound.
+# One worker per core, a file of tests to one worker: what a file needs is made once.
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ run: $(VENV)/.ready ## simulate two years of deliveries, run the pipeline, publi
 	@$(BIN)/dci demo
 
 test: check ## style, types, every test
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 quick: $(VENV)/.ready-dev ## the tests that take no time
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not browser"

@@ -18,8 +18,6 @@ from dci_pipeline.warehouse import deliveries
 from dci_pipeline.work import Work
 from dci_pipeline_tests.conftest import CONTRACTS
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 PERIOD = parse("2019-05", "month")
 FEEDS = ["app_usage", "cloud_usage", "mobile_traffic", "transactions"]
 

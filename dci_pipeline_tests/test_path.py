@@ -14,7 +14,7 @@ from dci_pipeline import refresh
 from dci_pipeline.periods import Period, parse
 from dci_pipeline_tests.conftest import MONTHS, Simulated, World
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("world")]
+pytestmark = [pytest.mark.slow]
 
 TOLERANCE = 1e-12
 

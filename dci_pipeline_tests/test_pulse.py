@@ -10,7 +10,7 @@ import pytest
 from dci_pipeline.periods import parse
 from dci_pipeline_tests.conftest import World
 
-pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("pulse")]
+pytestmark = [pytest.mark.realdata]
 
 MEASURES = {
     "transaction_count": ("agg_transactions", "txn_count", 1),

@@ -21,7 +21,7 @@ from dci_pipeline.work import Work
 from dci_pipeline_tests.conftest import land
 from dci_pipeline_tests.defs.conftest import BROKEN, FEED, MONTHS, PARTNER, RULE, Launched
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("defs")]
+pytestmark = [pytest.mark.slow]
 
 GOOD = [period for period in MONTHS if period != BROKEN]
 

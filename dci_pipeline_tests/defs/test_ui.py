@@ -22,7 +22,7 @@ from dci_pipeline_tests.defs.conftest import BROKEN, FEED, RULE, Launched
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.xdist_group("defs")]
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 # A browser that asks nothing of the network by itself.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
