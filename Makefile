@@ -42,7 +42,7 @@ ui: $(VENV)/.ready ## the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/dci ui
 
 sql: $(VENV)/.ready ## a look at the published tables
-	@$(BIN)/dci sql "SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node"
+	@$(BIN)/dci sql "SELECT year, node, points, growth_yoy FROM index_year WHERE entity_type = 'nation' ORDER BY node, year"
 
 bench: $(VENV)/.ready-dev ## measure against the bare engines
 	@$(BIN)/python benchmarks/heavy_stage.py

@@ -211,6 +211,21 @@ def _wave(path: Path) -> Wave:
 
 def _check(framework: Framework, where: str) -> None:
     """Every name the index file uses exists: parents, feeds, measures, waves, baskets."""
+    if framework.chaining != "fixed_base" or len(framework.links) != 1:
+        raise Finding(
+            "a chain of links: the published tables are computed inside one link",
+            where=where,
+            found=f"chaining {framework.chaining}, {len(framework.links)} links",
+            expected="chaining: fixed_base and one link",
+            todo="keep one link; dci_pipeline.index.compute computes several from plain frames",
+        )
+    if framework.late_feed != "waits":
+        raise Finding(
+            "unknown policy for a late feed",
+            where=f"{where} missing.late_feed",
+            found=framework.late_feed,
+            expected="waits: a period is computed once every partner has delivered",
+        )
     known = framework.by_node
     if len(known) != len(framework.nodes):
         raise Finding("a node is listed twice", where=where)

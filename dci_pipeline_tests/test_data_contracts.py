@@ -114,6 +114,8 @@ def copy(tmp_path: Path) -> Path:
 MISTAKES = {
     "an unknown key in index.yaml": ("index.yaml", "base_points:", "base_pionts:", r"dci/index\.yaml.*base_pionts"),
     "an unknown key in a node": ("index.yaml", "    kind: flow", "    knid: flow", r"dci/index\.yaml nodes.*knid"),
+    "a second link": ("index.yaml", "chaining: fixed_base", "chaining: annual_overlap", "inside one link"),
+    "a late feed that does not wait": ("index.yaml", "late_feed: waits", "late_feed: guessed", "late feed"),
     "an unknown parent": ("index.yaml", "parent: digital_first", "parent: digital_frist", "unknown parent"),
     "an unknown feed": ("index.yaml", "feed: cloud_usage", "feed: cloud_usge", "unknown feed"),
     "an unknown measure": ("index.yaml", "measure: usage_units", "measure: usage_unts", "not a measure of the feed"),

@@ -134,7 +134,7 @@ def last_whole_year(work: Work) -> Period | None:
 
 def _next(work: Work) -> None:
     name = f" --index {work.index}" if work.index != options.DEFAULT_INDEX else ""
-    query = "SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node"
+    query = "SELECT year, node, points, growth_yoy FROM index_year WHERE entity_type = 'nation' ORDER BY node, year"
     screen.say("What to try next", style="bold")
     for what, how in (
         ("the asset graph, runs and checks in a browser", "make ui"),

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 EXAMPLES = (
-    "Example: dci sql \"SELECT * FROM index_year WHERE entity_type = 'nation' ORDER BY year, node\""
+    'Example: dci sql "SELECT year, node, points, growth_yoy FROM index_year '
+    "WHERE entity_type = 'nation' ORDER BY node, year\""
     "\n\nWhat there is: dci sql. What a table's columns mean: dci sql --describe index_year"
     "\n\nFrom a file: dci sql - --csv < query.sql > answer.csv"
 )
@@ -170,12 +171,32 @@ def _answer(
     else:
         shown = connection.fetchmany(limit + 1)
         numbers = {name for at, name in enumerate(names) if all(_is_number(row[at]) for row in shown)}
-        screen.show("", names, [[_cell(value) for value in row] for row in shown[:limit]], right=sorted(numbers))
+        cells = [[_cell(value) for value in row] for row in shown[:limit]]
+        if _fits(names, cells):
+            screen.show("", names, cells, right=sorted(numbers))
+        else:
+            _upright(names, cells)
         if len(shown) > limit:
             screen.say(
                 f"The first {limit:,} rows. More: --limit N, or all of them: --csv, --json or --parquet FILE.",
                 stderr=True,
             )
+
+
+def _fits(names: list[str], cells: list[list[str]]) -> bool:
+    """Whether the columns stand side by side without being folded into shreds."""
+    widths = [min(24, max([len(name), *(len(row[at]) for row in cells)])) + 3 for at, name in enumerate(names)]
+    return sum(widths) <= screen.out().width
+
+
+def _upright(names: list[str], cells: list[list[str]]) -> None:
+    """One record under the other, a line per column: for more columns than the screen is wide."""
+    width = max(map(len, names), default=0)
+    for number, row in enumerate(cells, start=1):
+        screen.say(f"── row {number} " + "─" * 20)
+        for name, cell in zip(names, row, strict=True):
+            screen.say(f"{name:<{width}}  {cell}")
+    screen.say("Too many columns to stand side by side: name the ones you want, or use --csv.", stderr=True)
 
 
 def _batches(connection: DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
