@@ -43,9 +43,27 @@ def prepare(warehouse: Path, rows: int) -> str:
     reference = prepared.framework.links[0].reference
     month = reference[-1].shift(1)
     subprocess.run(
-        [sys.executable, "-m", "dci_pipeline.cli", "simulate", "--index", INDEX, "--from", reference[0].key,
-         "--to", month.key, "--rows", str(rows), "--out", str(warehouse.parent / "files")],
-        check=True, cwd=ROOT, env=os.environ | {"DCI_WAREHOUSE": str(warehouse)}, stdout=subprocess.DEVNULL)
+        [
+            sys.executable,
+            "-m",
+            "dci_pipeline.cli",
+            "simulate",
+            "--index",
+            INDEX,
+            "--from",
+            reference[0].key,
+            "--to",
+            month.key,
+            "--rows",
+            str(rows),
+            "--out",
+            str(warehouse.parent / "files"),
+        ],
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"DCI_WAREHOUSE": str(warehouse)},
+        stdout=subprocess.DEVNULL,
+    )
     report = run_in_process(prepared, reference)
     assert not report.held, report.held
     return month.key
@@ -90,10 +108,15 @@ def rounds(prepared: Path, month: str, folder: Path, count: int) -> dict[str, li
 def summary(found: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
     median = {way: [statistics.median(pair[at] for pair in pairs) for at in (0, 1)] for way, pairs in found.items()}
     ratios = {}
-    for name, (above, floor) in {"one month": ("dagster", "direct"),
-                                 "import": ("import definitions", "import dagster")}.items():
-        ratios[name] = {"cpu": median[above][0] / median[floor][0], "wall": median[above][1] / median[floor][1],
-                        "goal": GOALS[name]}
+    for name, (above, floor) in {
+        "one month": ("dagster", "direct"),
+        "import": ("import definitions", "import dagster"),
+    }.items():
+        ratios[name] = {
+            "cpu": median[above][0] / median[floor][0],
+            "wall": median[above][1] / median[floor][1],
+            "goal": GOALS[name],
+        }
     return {"seconds": {way: {"cpu": cpu, "wall": wall} for way, (cpu, wall) in median.items()}, "ratios": ratios}
 
 
@@ -124,8 +147,13 @@ def main() -> None:
         folder = Path(name)
         month = prepare(folder / "warehouse", given.rows)
         found = rounds(folder / "warehouse", month, folder, given.rounds)
-    result = summary(found) | {"rounds": given.rounds, "rows": given.rows, "month": month, "index": INDEX,
-                               "measured": found}
+    result = summary(found) | {
+        "rounds": given.rounds,
+        "rows": given.rows,
+        "month": month,
+        "index": INDEX,
+        "measured": found,
+    }
     show(result)
     if given.out:
         given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

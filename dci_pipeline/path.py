@@ -111,7 +111,7 @@ def path(framework: Framework) -> list[Step]:
             ("marts", "index_year"),
             "year",
             _call("marts", "index_of_year"),
-            ((("index", "points"), "parts"), (("normalise", "shares"), "parts"), (("weight", "alphas"), "all")),
+            ((("index", "points"), "history"), (("normalise", "shares"), "history"), (("weight", "alphas"), "all")),
             framework.table("index_year").description,
             published=True,
         ),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from dci_pipeline.findings import Held
 from dci_pipeline.path import path
-from dci_pipeline.periods import Period
+from dci_pipeline.periods import Period, span
 from dci_pipeline.work import Key, Outcome, Step, Work
 
 Progress = Callable[[Step, "Period | None", "Outcome | None"], None]
@@ -104,11 +104,9 @@ def scope(step: Step, periods: Sequence[Period]) -> list[Period | None]:
 
 
 def years(periods: Iterable[Period]) -> list[Period]:
-    """The years that change with `periods`: their own, and the next when it exists: they are the base of its growth."""
-    found = {period.year() for period in periods}
-    last = max(found, default=None)
-    following = {year.shift(1) for year in found}
-    return sorted(found | {year for year in following if last is not None and year.start <= last.start})
+    """Every year from the first to the last of `periods`: a year is the base of the growth of later ones."""
+    found = sorted({period.year() for period in periods})
+    return span(found[0], found[-1]) if found else []
 
 
 def _is_stale(dry: Work, step: Step, period: Period | None) -> bool:
@@ -142,6 +140,6 @@ def reads(work: Work, step: Step, period: Period, how: str, other: Period) -> bo
     if how == "reference":
         link = work.framework.link_at(period)
         return link is not None and other in link.reference
-    if how == "parts":
-        return other.start.year in {period.start.year, period.start.year - 1}
+    if how == "history":
+        return other.start.year <= period.start.year
     return True

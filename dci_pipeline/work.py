@@ -61,7 +61,7 @@ class Step:
     """One table's step: where it stands in the path, how often it runs, what it reads.
 
     scope: 'period', 'year' or 'once'. reads: (key, how) with how one of same, window (the periods up to a year before),
-    previous, reference, parts (a year's periods, and the year before's) or all.
+    previous, reference, history (every period of a year and of the years before) or all.
     """
 
     key: Key

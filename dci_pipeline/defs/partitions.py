@@ -18,6 +18,8 @@ from dci_pipeline.framework import Framework
 from dci_pipeline.periods import Period
 from dci_pipeline.work import Step
 
+# Years back that reach before any index.
+_EVER = 200
 _CRON = {"month": "0 0 1 * *", "quarter": "0 0 1 1,4,7,10 *"}
 
 
@@ -85,16 +87,16 @@ class Partitions:
             return dg.SpecificPartitionsPartitionMapping(
                 [self.key(item) for item in sorted({item for link in self.framework.links for item in link.reference})]
             )
-        if how == "parts":
-            # Offsets count partitions of the reader: a year reads the periods of its own year and of the one before.
-            return _offset(-1, 0)
+        if how == "history":
+            # Offsets count partitions of the reader: a year reads its own periods and, for growth, all before them.
+            return _offset(-_EVER, 0)
         if how == "all":
             return dg.AllPartitionMapping()
         raise Finding(
             "an unknown way of reading",
             where="path",
             found=how,
-            expected="same, previous, window, reference, parts or all",
+            expected="same, previous, window, reference, history or all",
         )
 
 

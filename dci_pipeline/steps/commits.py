@@ -26,7 +26,8 @@ def commit(
     warehouse = work.warehouse
     stamp = warehouse.stamp(inputs, contract=content_hash(contract))
     if warehouse.fresh(*key, period, stamp):
-        return Outcome(key, period, "unchanged", -1, str(warehouse.data_version(*key, period)))
+        rows = -1 if work.dry else warehouse.rows(*key, period)
+        return Outcome(key, period, "unchanged", rows, str(warehouse.data_version(*key, period)))
     if work.dry:
         return Outcome(key, period, "stale", -1, "")
     frame = compute()

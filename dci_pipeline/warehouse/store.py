@@ -63,6 +63,11 @@ class Warehouse:
         """Content hash of a committed partition, or None when there is none."""
         return self._metadata(self.layout.table(stage, table, period, partner)).get(DATA_KEY)
 
+    def rows(self, stage: str, table: str, period: Period | None = None) -> int:
+        """Rows of a committed partition, from its footer."""
+        path = self.layout.table(stage, table, period)
+        return int(pl.scan_parquet(path, hive_partitioning=False).select(pl.len()).collect().item())
+
     def commit(
         self,
         stage: str,

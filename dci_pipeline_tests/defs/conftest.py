@@ -47,8 +47,9 @@ def deliveries(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Sim
     twin.parent.mkdir()
     shutil.copy(target.path, twin)
     contract = work.framework.feeds[FEED]
-    sent = pl.read_csv(target.path.read_text(encoding=contract.encoding).encode(), infer_schema=False,
-                       separator=contract.delimiter)
+    sent = pl.read_csv(
+        target.path.read_text(encoding=contract.encoding).encode(), infer_schema=False, separator=contract.delimiter
+    )
     planted = faults.plant(sent, contract, rule=RULE, count=FAULTS, seed=1, period=BROKEN)
     target.path.write_bytes(encoding.encode(planted.frame, contract))
     return contracts, files, Simulated(FEED, PARTNER, BROKEN, twin), planted.rows[RULE]
@@ -68,8 +69,11 @@ def landed(deliveries: tuple[Path, list[Simulated], Simulated, list[int]]) -> Ca
 
 
 @pytest.fixture(scope="session")
-def launched(landed: Callable[[Path], Work], tmp_path_factory: pytest.TempPathFactory,
-             deliveries: tuple[Path, list[Simulated], Simulated, list[int]]) -> Launched:
+def launched(
+    landed: Callable[[Path], Work],
+    tmp_path_factory: pytest.TempPathFactory,
+    deliveries: tuple[Path, list[Simulated], Simulated, list[int]],
+) -> Launched:
     from dci_pipeline.defs.launch import run_in_process
 
     work = landed(tmp_path_factory.mktemp("launched"))

@@ -38,15 +38,37 @@ DCI = {
     "marts/unit_group": (NONE, set(), set()),
     "marts/alias": (NONE, set(), set()),
     "marts/node": (NONE, set(), set()),
-    "marts/catalogue": (NONE, set(), {
-        f"marts/{table}" for table in ("index_month", "quality_month", "index_year", "weights", "city", "province",
-                                       "unit_group", "alias", "node")}),
+    "marts/catalogue": (
+        NONE,
+        set(),
+        {
+            f"marts/{table}"
+            for table in (
+                "index_month",
+                "quality_month",
+                "index_year",
+                "weights",
+                "city",
+                "province",
+                "unit_group",
+                "alias",
+                "node",
+            )
+        },
+    ),
 }
 JOBS = {
     "dci_periods": {name for name, (partitions, _, _) in DCI.items() if partitions == MONTHLY} | {"weight/alphas"},
     "dci_years": {"marts/index_year"},
-    "dci_catalogue": {"marts/weights", "marts/city", "marts/province", "marts/unit_group", "marts/alias", "marts/node",
-                      "marts/catalogue"},
+    "dci_catalogue": {
+        "marts/weights",
+        "marts/city",
+        "marts/province",
+        "marts/unit_group",
+        "marts/alias",
+        "marts/node",
+        "marts/catalogue",
+    },
 }
 # (reader, read, its partition): the partitions of what it reads. The window goes back a year, not before the start.
 READS = {
@@ -55,11 +77,16 @@ READS = {
     ("normalise/shares", "normalise/shares", "2018-01"): [],
     ("index/points", "normalise/totals", "2021-05"): [f"2018-{month:02d}" for month in range(1, 13)],
     ("marts/index_month", "index/points", "2019-03"): [
-        *(f"2018-{month:02d}" for month in range(3, 13)), "2019-01", "2019-02", "2019-03"],
+        *(f"2018-{month:02d}" for month in range(3, 13)),
+        "2019-01",
+        "2019-02",
+        "2019-03",
+    ],
     ("marts/index_month", "index/points", "2018-02"): ["2018-01", "2018-02"],
     ("marts/index_year", "index/points", "2018"): [f"2018-{month:02d}" for month in range(1, 13)],
     ("marts/index_year", "normalise/shares", "2020"): [
-        f"{year}-{month:02d}" for year in (2019, 2020) for month in range(1, 13)],
+        f"{year}-{month:02d}" for year in (2018, 2019, 2020) for month in range(1, 13)
+    ],
 }
 
 
@@ -92,8 +119,10 @@ def test_assets_of_the_product(graph) -> None:
     for check in graph.asset_check_keys:
         if check.asset_key.path[0] == "dci":
             checks[named(check.asset_key)].add(check.name)
-    found = {name: (cron(node.partitions_def), checks[name], {named(key) for key in node.parent_keys})
-             for name, node in nodes.items()}
+    found = {
+        name: (cron(node.partitions_def), checks[name], {named(key) for key in node.parent_keys})
+        for name, node in nodes.items()
+    }
     assert found == DCI
 
 
@@ -137,7 +166,8 @@ def test_a_partition_reads(graph, reader: str, read: str, partition: str) -> Non
     node, parent = (graph.get(dg.AssetKey(["dci", *name.split("/")])) for name in (reader, read))
     mapping = graph.get_partition_mapping(key=node.key, parent_asset_key=parent.key)
     found = mapping.get_upstream_mapped_partitions_result_for_partitions(
-        node.partitions_def.subset_with_partition_keys([partition]), node.partitions_def, parent.partitions_def)
+        node.partitions_def.subset_with_partition_keys([partition]), node.partitions_def, parent.partitions_def
+    )
     assert sorted(found.partitions_subset.get_partition_keys()) == READS[reader, read, partition]
     assert not list(found.required_but_nonexistent_subset.get_partition_keys())
 
@@ -163,22 +193,27 @@ def test_a_month_can_be_launched_from_the_period_job(defs: dg.Definitions) -> No
     assert defs.resolve_job_def("dci_catalogue").partitions_def is None
 
 
-@pytest.mark.parametrize(("name", "cron_schedule", "tick", "requested"), [
-    ("dci_periods_when_due", "0 6 10 * *", "2019-03-10", "2019-02"),
-    ("dci_periods_when_due", "0 6 10 * *", "2020-01-10", "2019-12"),
-    ("pulse_periods_when_due", "0 6 15 2,5,8,11 *", "2019-02-15", "2018-10"),
-    ("pulse_periods_when_due", "0 6 15 2,5,8,11 *", "2019-05-15", "2019-01"),
-])
-def test_a_schedule_asks_for_the_last_complete_period(defs: dg.Definitions, name: str, cron_schedule: str, tick: str,
-                                                      requested: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "cron_schedule", "tick", "requested"),
+    [
+        ("dci_periods_when_due", "0 6 10 * *", "2019-03-10", "2019-02"),
+        ("dci_periods_when_due", "0 6 10 * *", "2020-01-10", "2019-12"),
+        ("pulse_periods_when_due", "0 6 15 2,5,8,11 *", "2019-02-15", "2018-10"),
+        ("pulse_periods_when_due", "0 6 15 2,5,8,11 *", "2019-05-15", "2019-01"),
+    ],
+)
+def test_a_schedule_asks_for_the_last_complete_period(
+    defs: dg.Definitions, name: str, cron_schedule: str, tick: str, requested: str
+) -> None:
     schedule = defs.resolve_schedule_def(name)
     assert schedule.cron_schedule == cron_schedule
     assert schedule.execution_timezone == "Asia/Shanghai"
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
     at = datetime.fromisoformat(tick).replace(hour=6, tzinfo=ZoneInfo("Asia/Shanghai"))
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at,
-                                            repository_def=defs.get_repository_def())
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=at, repository_def=defs.get_repository_def()
+        )
         (request,) = schedule.evaluate_tick(context).run_requests
     assert request.partition_key == requested
 
@@ -191,7 +226,8 @@ def test_an_unknown_time_zone_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_loading_the_definitions_imports_no_engine() -> None:
     code = "import sys, dci_pipeline.definitions; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False,
-                          cwd=CONTRACTS.parent)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, cwd=CONTRACTS.parent
+    )
     assert done.returncode == 0, done.stderr
     assert not {"polars", "duckdb", "pandas", "great_expectations", "narwhals", "pyarrow"} & set(done.stdout.split())

@@ -31,8 +31,9 @@ def asset(name: str) -> dg.AssetKey:
 
 
 def last(instance: dg.DagsterInstance, name: str, partition: str | None) -> dg.AssetMaterialization:
-    records = instance.fetch_materializations(dg.AssetRecordsFilter(
-        asset_key=asset(name), asset_partitions=[partition] if partition else None), limit=1).records
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=asset(name), asset_partitions=[partition] if partition else None), limit=1
+    ).records
     materialization = records[0].asset_materialization
     assert materialization is not None
     return materialization
@@ -50,13 +51,22 @@ def instance(launched: Launched) -> Iterator[dg.DagsterInstance]:
         yield opened
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("feeds/transactions", MONTHS), ("validation/transactions", MONTHS), ("validation/app_usage", MONTHS),
-    ("indicators/values", GOOD), ("normalise/shares", GOOD), ("index/points", GOOD), ("marts/index_month", GOOD),
-    ("marts/quality_month", GOOD),
-])
-def test_only_the_months_done_count_as_materialised(instance: dg.DagsterInstance, name: str,
-                                                    expected: list[Period]) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("feeds/transactions", MONTHS),
+        ("validation/transactions", MONTHS),
+        ("validation/app_usage", MONTHS),
+        ("indicators/values", GOOD),
+        ("normalise/shares", GOOD),
+        ("index/points", GOOD),
+        ("marts/index_month", GOOD),
+        ("marts/quality_month", GOOD),
+    ],
+)
+def test_only_the_months_done_count_as_materialised(
+    instance: dg.DagsterInstance, name: str, expected: list[Period]
+) -> None:
     assert sorted(instance.get_materialized_partitions(asset(name))) == [period.key for period in expected]
 
 
@@ -83,31 +93,43 @@ def test_each_month_has_its_own_version_rows_and_file(launched: Launched, instan
 def test_each_month_has_its_own_check_results(launched: Launched, instance: dg.DagsterInstance) -> None:
     for check in ("contract_rules", "place_coverage"):
         key = dg.AssetCheckKey(asset(f"validation/{FEED}"), check)
-        found = {info.partition_key: (info.latest_execution_status.value, info.is_current)
-                 for info in instance.event_log_storage.get_asset_check_partition_info([key])}
+        found = {
+            info.partition_key: (info.latest_execution_status.value, info.is_current)
+            for info in instance.event_log_storage.get_asset_check_partition_info([key])
+        }
         failed = check == "contract_rules"
-        assert found == {period.key: ("FAILED" if failed and period == BROKEN else "SUCCEEDED", True)
-                         for period in MONTHS}
+        assert found == {
+            period.key: ("FAILED" if failed and period == BROKEN else "SUCCEEDED", True) for period in MONTHS
+        }
 
 
 def test_a_failed_check_shows_the_offending_rows(launched: Launched, instance: dg.DagsterInstance) -> None:
     history = instance.event_log_storage.get_asset_check_execution_history(
-        dg.AssetCheckKey(asset(f"validation/{FEED}"), "contract_rules"), limit=20)
-    (found,) = [evaluation for record in history if (evaluation := record.event.dagster_event.event_specific_data)
-                and evaluation.partition == BROKEN.key]
+        dg.AssetCheckKey(asset(f"validation/{FEED}"), "contract_rules"), limit=20
+    )
+    (found,) = [
+        evaluation
+        for record in history
+        if (evaluation := record.event.dagster_event.event_specific_data) and evaluation.partition == BROKEN.key
+    ]
     assert not found.passed and found.blocking and found.severity is dg.AssetCheckSeverity.ERROR
     rules = [record.data for record in found.metadata["broken rules"].records]
     assert [(row["partner"], row["rule"], row["unexpected"]) for row in rules] == [
-        (PARTNER, RULE, len(launched.broken_rows))]
+        (PARTNER, RULE, len(launched.broken_rows))
+    ]
     shown = [record.data for record in found.metadata["offending rows"].records]
     assert [row["file_row"] for row in shown] == launched.broken_rows[:10]
 
 
-def test_the_run_that_held_a_month_back_ends_failed_and_says_so(launched: Launched,
-                                                                instance: dg.DagsterInstance) -> None:
+def test_the_run_that_held_a_month_back_ends_failed_and_says_so(
+    launched: Launched, instance: dg.DagsterInstance
+) -> None:
     runs = {run.job_name: run for run in instance.get_runs()}
     assert {name: run.status.value for name, run in runs.items()} == {
-        "dci_periods": "FAILURE", "dci_years": "SUCCESS", "dci_catalogue": "SUCCESS"}
+        "dci_periods": "FAILURE",
+        "dci_years": "SUCCESS",
+        "dci_catalogue": "SUCCESS",
+    }
     assert runs["dci_periods"].tags["months"] == "2018-01...2018-04"
     failures = {
         event.step_key: event.step_failure_data.user_failure_data
@@ -127,8 +149,9 @@ def test_progress_is_told_before_and_after_every_partition(launched: Launched) -
     assert {key for key, _ in before} == {step.key for step in path(launched.work.framework)}
 
 
-def test_the_tables_are_those_of_a_refresh_without_the_engine(launched: Launched, landed: Callable[[Path], Work],
-                                                              tmp_path: Path) -> None:
+def test_the_tables_are_those_of_a_refresh_without_the_engine(
+    launched: Launched, landed: Callable[[Path], Work], tmp_path: Path
+) -> None:
     work = landed(tmp_path)
     report = refresh.run_direct(work, MONTHS)
     assert set(report.held) == {BROKEN}
@@ -140,8 +163,9 @@ def copy_of(launched: Launched, folder: Path) -> Work:
     return Work(Settings(folder / "copy", launched.work.settings.contracts, "polars"), "dci")
 
 
-def test_a_second_refresh_does_nothing_and_forgets_nothing(launched: Launched, tmp_path: Path,
-                                                           capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_second_refresh_does_nothing_and_forgets_nothing(
+    launched: Launched, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     work = copy_of(launched, tmp_path)
     report = run_in_process(work, GOOD)
     assert report.held == {}
@@ -164,7 +188,8 @@ def test_the_ui_knows_what_is_out_of_sync_with_a_corrected_month(launched: Launc
         from dagster._core.loader import LoadingContextForTest
 
         return CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance)).get_status(
-            asset(name), period.key)
+            asset(name), period.key
+        )
 
     # Growth on the month before, made while that month was held back.
     after = parse("2018-04", "month")
@@ -173,7 +198,8 @@ def test_the_ui_knows_what_is_out_of_sync_with_a_corrected_month(launched: Launc
         land(work, [launched.good])
         assert run_in_process(work, [BROKEN]).held == {}
         assert sorted(instance.get_materialized_partitions(asset("marts/index_month"))) == [
-            period.key for period in MONTHS]
+            period.key for period in MONTHS
+        ]
         assert status(instance, "marts/index_month", BROKEN) is StaleStatus.FRESH
         assert status(instance, "marts/index_month", after) is StaleStatus.STALE
         run_in_process(work, [after])
@@ -183,8 +209,11 @@ def test_the_ui_knows_what_is_out_of_sync_with_a_corrected_month(launched: Launc
 def test_one_month_launched_as_the_ui_does_stops_at_the_failed_check(launched: Launched, tmp_path: Path) -> None:
     work = copy_of(launched, tmp_path)
     with dg.DagsterInstance.ephemeral() as instance:
-        result = index_definitions(work).resolve_job_def("dci_periods").execute_in_process(
-            instance=instance, partition_key=BROKEN.key, raise_on_error=False)
+        result = (
+            index_definitions(work)
+            .resolve_job_def("dci_periods")
+            .execute_in_process(instance=instance, partition_key=BROKEN.key, raise_on_error=False)
+        )
         assert not result.success
         assert result.get_failed_step_keys() == {f"dci__validation__{FEED}"}
         assert instance.get_materialized_partitions(asset(f"validation/{FEED}")) == {BROKEN.key}
@@ -193,7 +222,7 @@ def test_one_month_launched_as_the_ui_does_stops_at_the_failed_check(launched: L
 
 @pytest.mark.parametrize("error", [Finding("the file is damaged", where="x.csv"), ZeroDivisionError("a mistake")])
 def test_an_error_is_raised_as_it_was_and_the_months_done_are_kept(
-    launched: Launched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception,
+    launched: Launched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     from dci_pipeline.steps import normalise
 

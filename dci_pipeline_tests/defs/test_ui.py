@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 # A browser that asks nothing of the network by itself.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-             "--disable-sync", "--no-first-run"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 PATIENCE = 120.0
 
 
@@ -52,13 +58,29 @@ def server(browser: str, launched: Launched, tmp_path_factory: pytest.TempPathFa
     port, log = free_port(), tmp_path_factory.mktemp("webserver") / "log.txt"
     settings = launched.work.settings
     environment = os.environ | {
-        "DAGSTER_HOME": str(settings.dagster_home), "DCI_WAREHOUSE": str(settings.warehouse),
-        "DCI_CONTRACTS": str(settings.contracts), "DCI_ENGINE": settings.engine}
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DCI_WAREHOUSE": str(settings.warehouse),
+        "DCI_CONTRACTS": str(settings.contracts),
+        "DCI_ENGINE": settings.engine,
+    }
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1", "--port", str(port),
-             "--workspace", str(PROJECT / "workspace.yaml")],
-            cwd=PROJECT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+            [
+                sys.executable,
+                "-m",
+                "dagster_webserver",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--workspace",
+                str(PROJECT / "workspace.yaml"),
+            ],
+            cwd=PROJECT,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
         try:
             _wait_until_up(f"http://127.0.0.1:{port}/server_info", process, log)
             yield f"http://127.0.0.1:{port}"
@@ -104,8 +126,18 @@ def test_the_graph_shows_the_path_by_stage(page: Page) -> None:
 
 def test_the_lineage_of_the_index_goes_back_to_the_feeds(page: Page) -> None:
     page.goto("/assets/dci/marts/index_month?view=lineage&lineageScope=upstream&lineageDepth=5")
-    for name in ("app_usage", "cloud_usage", "mobile_traffic", "transactions", "values", "shares", "totals", "alphas",
-                 "points", "index_month"):
+    for name in (
+        "app_usage",
+        "cloud_usage",
+        "mobile_traffic",
+        "transactions",
+        "values",
+        "shares",
+        "totals",
+        "alphas",
+        "points",
+        "index_month",
+    ):
         shows(page, name)
 
 
