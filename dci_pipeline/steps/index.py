@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
@@ -107,6 +107,13 @@ def imputed_check(work: Work, period: Period, link: Link) -> CheckResult:
         if share > work.framework.nation_imputed_limit:
             over.append({"node": root, "imputed_share": share, "limit": work.framework.nation_imputed_limit})
     return CheckResult("imputed_share", not over, "error", f"{largest:.2%} of the nation is imputed", tuple(over))
+
+
+def publishable(work: Work, periods: Iterable[Period]) -> list[Period]:
+    """Those of `periods` whose points are committed and of which no more is imputed than may be published, in order."""
+    found = work.warehouse.existing("index", "points", periods)
+    links = [(item, work.framework.link_at(item)) for item in found]
+    return [item for item, link in links if link is not None and imputed_check(work, item, link).passed]
 
 
 def span_of(work: Work, items: list[Period]) -> pl.DataFrame:

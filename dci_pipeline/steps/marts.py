@@ -12,7 +12,7 @@ from dci_pipeline.marts import dimensions, index_period, index_year, quality
 from dci_pipeline.marts.promise import promised
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import commit, slice_versions, versions_of
-from dci_pipeline.steps.index import imputed_check, span_of
+from dci_pipeline.steps.index import imputed_check, publishable, span_of
 from dci_pipeline.steps.validation import expected_leaves, rejected_rows
 from dci_pipeline.steps.weight import node_weights, structure_hash, wave_scores
 from dci_pipeline.warehouse import deliveries
@@ -37,7 +37,7 @@ def index_of_period(work: Work, period: Period | None) -> Outcome:
             )
     table = framework.table(work.period_table)
     around = {"before": period.shift(-1), "year_before": period.year_before()}
-    there = {name: item for name, item in around.items() if warehouse.existing("index", "points", [item])}
+    there = {name: item for name, item in around.items() if publishable(work, [item])}
     inputs = versions_of(work, "index", "points", [period, *there.values()]) | {
         "members": work.geography.members_hash(period),
         "ranked": ",".join(work.ranked),
@@ -79,9 +79,11 @@ def index_of_year(work: Work, period: Period | None) -> Outcome:
     table = framework.table("index_year")
     now = _year_parts(work, period)
     if not now:
-        raise Held("no period of the year is computed", where=f"{work.index} {period}", todo="run its periods first")
+        raise Held(
+            "no period of the year can be published", where=f"{work.index} {period}", todo="run its periods first"
+        )
     same_before = [item.year_before() for item in now]
-    before = same_before if warehouse.existing("index", "points", same_before) == same_before else []
+    before = same_before if publishable(work, same_before) == same_before else []
     two_before = _whole_year(work, period.shift(-2))
     first = next((year for year in _years_from_start(work, period) if _whole_year(work, year)), None)
     first_parts = _whole_year(work, first) if first is not None else []
@@ -126,7 +128,7 @@ def index_of_year(work: Work, period: Period | None) -> Outcome:
 
 
 def _year_parts(work: Work, year: Period) -> list[Period]:
-    return work.warehouse.existing("index", "points", year.parts(work.framework.cadence))
+    return publishable(work, year.parts(work.framework.cadence))
 
 
 def _whole_year(work: Work, year: Period | None) -> list[Period]:
