@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import date
+from importlib import resources
 from pathlib import Path
 
+import jsonschema
 import polars as pl
 import pytest
 import yaml
@@ -79,6 +82,14 @@ def test_a_contract_follows_the_standard(path: str) -> None:
     raw = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
     known = OpenDataContractStandard.model_validate(raw).model_dump(by_alias=True, exclude_none=True)
     assert lost(raw, known) == []
+
+
+@pytest.mark.parametrize("path", CONTRACTS)
+def test_a_contract_passes_the_standard_s_own_schema(path: str) -> None:
+    schema = json.loads((resources.files("open_data_contract_standard") / "schema.json").read_text(encoding="utf-8"))
+    raw = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+    errors = jsonschema.validators.validator_for(schema)(schema).iter_errors(raw)
+    assert [error.message for error in errors] == []
 
 
 def lost(given: object, kept: object, at: str = "") -> list[str]:
