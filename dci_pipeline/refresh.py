@@ -76,17 +76,21 @@ def stale(work: Work, periods: Sequence[Period]) -> dict[Key, list[Period | None
 
 
 def run_direct(work: Work, periods: Sequence[Period], *, progress: Progress | None = None) -> Report:
-    """Every step over `periods` in this process, one table after the other, without Dagster."""
+    """Every step over `periods` in this process, one table after the other, without Dagster.
+
+    A period held back at one table keeps its last good partition there; later tables go on from that one where there is
+    one, so that what stays published follows a changed reference or weight like every other period.
+    """
     report = Report()
     for step in path(work.framework):
-        for period in scope(step, [item for item in periods if item not in report.held]):
+        for period in scope(step, periods):
             if progress:
                 progress(step, period, None)
             try:
                 outcome = step.run(work, period)
             except Held as reason:
                 if period is not None:
-                    report.held[period] = str(reason)
+                    report.held.setdefault(period, str(reason))
                 continue
             report.outcomes.append(outcome)
             if progress:

@@ -1,7 +1,8 @@
 """One asset per step of the path: its body calls the step once per partition and records what the step says.
 
 In a range of periods each has its own materialisation, data version and check results, and a period that a step or a
-blocking check holds back stops alone: later tables leave it out, and the last one of the run fails and names it.
+blocking check holds back stops alone: later tables keep its last good rows or go without, and the last one of the run
+fails and names it.
 """
 
 # No postponed annotations here: the engine looks at the type of `context`.
@@ -98,15 +99,12 @@ def _run(
     tags = events.inputs(context, reads)
     held: dict[Period | None, str] = {}
     for period in wanted:
-        stopped = record.why_stopped(step, period)
-        if stopped is not None:
-            held[period] = stopped
-            continue
+        before = record.why_held(period)
         record.begins(step, period)
         try:
             outcome = step.run(work, period)
         except Held as reason:
-            held[period] = str(reason)
+            held[period] = before or str(reason)
             continue
         except Finding as finding:
             record.error = finding
@@ -117,6 +115,9 @@ def _run(
             record.error = error
             raise
         record.ends(step, outcome)
+        if before is not None and outcome.state == "unchanged":
+            # Nothing was done for a period that is held back: its last good partition stands as it was.
+            continue
         key = partitions.key(period) if period else None
         if context.asset_key in reads:
             # A table that reads itself has a newer last state with every period it goes through.
@@ -134,11 +135,13 @@ def _run(
         if name != _OUTPUT
     )
     for period, reason in held.items():
-        record.stop(step, period, reason)
+        record.hold(period, reason)
         context.log.warning(f"held back: {reason}")
     in_run = context.job_def.asset_layer.selected_asset_keys
-    if held and (len(held) == len(wanted) or not any(asset_key(work.index, reader) in in_run for reader in readers)):
-        raise _failure(work, step, held)
+    last = not any(asset_key(work.index, reader) in in_run for reader in readers)
+    every = {period: reason for period in wanted if (reason := record.why_held(period)) is not None} if last else held
+    if every and (last or len(held) == len(wanted)):
+        raise _failure(work, step, every)
     yield dg.Output(None, output_name=_OUTPUT, metadata=events.OWN_EVENTS)
 
 

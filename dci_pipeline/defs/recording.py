@@ -12,19 +12,15 @@ from dataclasses import dataclass, field
 
 from dci_pipeline.periods import Period
 from dci_pipeline.refresh import Progress, Report
-from dci_pipeline.work import Key, Outcome, Step
-
-# The other ways of reading reach across periods; the steps themselves decide whether they can go on without one.
-_SAME_PERIOD = ("same", "window")
+from dci_pipeline.work import Outcome, Step
 
 
 @dataclass
 class Record:
-    """One refresh as it goes on. `stopped` holds by table the periods that may not go on from there, and why."""
+    """One refresh as it goes on; its report names the periods held back, and why."""
 
     progress: Progress | None = None
     report: Report = field(default_factory=Report)
-    stopped: dict[Key, dict[Period, str]] = field(default_factory=dict[Key, dict[Period, str]])
     error: Exception | None = None
 
     def begins(self, step: Step, period: Period | None) -> None:
@@ -36,18 +32,14 @@ class Record:
         if self.progress:
             self.progress(step, outcome.period, outcome)
 
-    def stop(self, step: Step, period: Period | None, reason: str) -> None:
-        """The period does not go on from this table."""
+    def hold(self, period: Period | None, reason: str) -> None:
+        """The period is held back; the first reason is the one that counts."""
         if period is not None:
-            self.stopped.setdefault(step.key, {}).setdefault(period, reason)
             self.report.held.setdefault(period, reason)
 
-    def why_stopped(self, step: Step, period: Period | None) -> str | None:
-        """Why a table that this one reads for the same period has stopped, or None when none has."""
-        if period is None:
-            return None
-        reasons = (self.stopped.get(key, {}).get(period) for key, how in step.reads if how in _SAME_PERIOD)
-        return next((reason for reason in reasons if reason), None)
+    def why_held(self, period: Period | None) -> str | None:
+        """Why a period is held back at an earlier table, or None when it is not."""
+        return self.report.held.get(period) if period is not None else None
 
 
 _brought: ContextVar[Record | None] = ContextVar("record", default=None)

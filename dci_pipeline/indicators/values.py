@@ -15,19 +15,11 @@ from dci_pipeline.findings import Finding
 SCHEMA = {"period": pl.Date(), "place": pl.String(), "indicator": pl.String(), "value": pl.Int64()}
 
 
-def values(
-    sums: pl.DataFrame,
-    *,
-    period: date,
-    places: pl.DataFrame,
-    indicators: Mapping[str, str],
-    always_zero: frozenset[str] = frozenset(),
-) -> pl.DataFrame:
+def values(sums: pl.DataFrame, *, period: date, places: pl.DataFrame, indicators: Mapping[str, str]) -> pl.DataFrame:
     """Every place × indicator of one period.
 
     sums: accepted sums of all partners [place, indicator, value Int64]; places: valid ones [code, type]; indicators:
-    what an absent row means for each, 'missing' or 'zero' (the contract's absentRow); always_zero: types of places of
-    which nobody promises rows, so that absence is zero there (residuals).
+    what an absent row means for each, 'missing' or 'zero' (the contract's absentRow), for residuals as for any place.
     Out: [period, place, indicator, value Int64], sorted by place, indicator; null is missing, 0 is a true zero. An
     indicator nobody observed at all is missing everywhere, zeros included. Units: those of the measure.
     Raises Finding when a sum over partners leaves 64 bits.
@@ -49,17 +41,13 @@ def values(
     )
     observed = wide.select("indicator").unique().with_columns(observed=pl.lit(True))
     return (
-        places.select(place="code", type="type")
+        places.select(place="code")
         .join(meaning, how="cross")
         .join(wide, on=["place", "indicator"], how="left")
         .join(observed, on="indicator", how="left")
         .with_columns(
             period=pl.lit(period, dtype=pl.Date),
-            value=pl.when(
-                pl.col("value").is_null()
-                & pl.col("observed")
-                & ((pl.col("absent") == "zero") | pl.col("type").is_in(sorted(always_zero)))
-            )
+            value=pl.when(pl.col("value").is_null() & pl.col("observed") & (pl.col("absent") == "zero"))
             .then(0)
             .otherwise(pl.col("value"))
             .cast(pl.Int64),

@@ -73,7 +73,10 @@ def _cube(places: pl.DataFrame, codes: pl.Series, nodes: pl.Series) -> Mapping[s
         .sort("place", "node")
     )
     shape = (len(codes), len(nodes))
-    return {name: full[name].fill_null(0.0).to_numpy().reshape(shape) for name in SUMMED}
+    unobserved = full.select((pl.col("obs_status") != "A").fill_null(False).cast(pl.Float64)).to_series()
+    return {name: full[name].fill_null(0.0).to_numpy().reshape(shape) for name in SUMMED} | {
+        "unobserved": unobserved.to_numpy().reshape(shape)
+    }
 
 
 def _summed(
@@ -85,7 +88,7 @@ def _summed(
     group: str,
     member_type: str,
 ) -> pl.DataFrame:
-    total = {name: array[rows].sum(axis=0) for name, array in cube.items()}
+    total = {name: cube[name][rows].sum(axis=0) for name in SUMMED}
     inside = [row for row in rows if member[row]]
     count = len(inside)
     mean = cube["points"][inside].sum(axis=0) / count if count else np.full(len(nodes), np.nan)
@@ -102,7 +105,7 @@ def _summed(
             "mean_points": pl.Series(mean).fill_nan(None),
             "n_members": pl.Series([count] * len(nodes), dtype=pl.Int64),
             "member_type": pl.Series([member_type if count else None] * len(nodes), dtype=pl.String),
-            "obs_status": np.where(imputed > 0, "E", "A"),
+            "obs_status": np.where((imputed > 0) | cube["unobserved"][inside].any(axis=0), "E", "A"),
             "imputed_share": imputed,
         },
         schema_overrides={"obs_status": pl.String},

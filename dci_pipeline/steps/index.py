@@ -57,7 +57,7 @@ def points(work: Work, period: Period | None) -> Outcome:
                 reference_totals=means,
                 base_points=framework.base_points,
             )
-            frames.append(_with_status(work, frame))
+            frames.append(_blind(_with_status(work, frame), now, node_weights(work, link, root)))
         return pl.concat(frames).sort("node", "place")
 
     outcome = commit(
@@ -81,6 +81,16 @@ def _with_status(work: Work, frame: pl.DataFrame) -> pl.DataFrame:
     inner = pl.col("node").is_in(_inner_nodes(work))
     softened = pl.when(inner & (pl.col("obs_status") == "M") & pl.col("points").is_not_null()).then(pl.lit("E"))
     return limited(work, frame.with_columns(obs_status=softened.otherwise("obs_status")))
+
+
+def _blind(frame: pl.DataFrame, shares: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
+    """Status M for rows with an indicator under them that was never observed: its estimate, 0, rests on nothing."""
+    never = shares.filter(pl.col("value").is_null() & pl.col("observed_share").is_null()).select("place", "indicator")
+    rows = never.join(weights.select("node", "indicator"), on="indicator").select("place", "node").unique()
+    marked = frame.join(rows.with_columns(never=True), on=["place", "node"], how="left", maintain_order="left")
+    return marked.with_columns(obs_status=pl.when(pl.col("never")).then(pl.lit("M")).otherwise("obs_status")).drop(
+        "never"
+    )
 
 
 def limited(work: Work, frame: pl.DataFrame) -> pl.DataFrame:
@@ -127,7 +137,11 @@ def span_of(work: Work, items: list[Period]) -> pl.DataFrame:
     for root in sorted(link.basket):
         weights = node_weights(work, link, root)
         own = level.filter(pl.col("node").is_in(weights["node"].unique().implode()))
-        frames.append(span(own, volumes, node_weights=weights))
+        frames.append(_blind(_span_status(work, span(own, volumes, node_weights=weights)), volumes, weights))
+    return pl.concat(frames).sort("node", "place")
+
+
+def _span_status(work: Work, frame: pl.DataFrame) -> pl.DataFrame:
     # In a span what counts is how much of it is imputed, not how the worst of its periods stood.
     status = (
         pl.when(
@@ -140,4 +154,4 @@ def span_of(work: Work, items: list[Period]) -> pl.DataFrame:
         .then(pl.lit("E"))
         .otherwise(pl.lit("A"))
     )
-    return limited(work, pl.concat(frames).with_columns(obs_status=status)).sort("node", "place")
+    return limited(work, frame.with_columns(obs_status=status))

@@ -37,7 +37,6 @@ def values(work: Work, period: Period | None) -> Outcome:
             period=period.start,
             places=work.geography.places_at(period),
             indicators={leaf.node: framework.feeds[str(leaf.feed)].absent_row for leaf in framework.leaves},
-            always_zero=frozenset(entity.type for entity in framework.place_types if not entity.member),
         )
 
     return commit(work, ("indicators", "values"), period, stamp.inputs, stamp.contract, compute)

@@ -25,6 +25,7 @@ def index_of_period(work: Work, period: Period | None) -> Outcome:
     assert period is not None
     framework, warehouse = work.framework, work.warehouse
     link = framework.link_at(period)
+    now = versions_of(work, "index", "points", [period]) | versions_of(work, "normalise", "shares", [period])
     if link is not None:
         check = imputed_check(work, period, link)
         if not check.passed:
@@ -38,10 +39,11 @@ def index_of_period(work: Work, period: Period | None) -> Outcome:
     table = framework.table(work.period_table)
     around = {"before": period.shift(-1), "year_before": period.year_before()}
     there = {name: item for name, item in around.items() if publishable(work, [item])}
-    inputs = versions_of(work, "index", "points", [period, *there.values()]) | {
-        "members": work.geography.members_hash(period),
-        "ranked": ",".join(work.ranked),
-    }
+    inputs = (
+        now
+        | versions_of(work, "index", "points", there.values())
+        | {"members": work.geography.members_hash(period), "ranked": ",".join(work.ranked)}
+    )
 
     def compute() -> pl.DataFrame:
         members = work.geography.members_at(period)
@@ -149,7 +151,9 @@ def quality_of_period(work: Work, period: Period | None) -> Outcome:
     framework, warehouse = work.framework, work.warehouse
     table = framework.table(work.quality_table)
     arrived = {feed: deliveries.current(warehouse.layout, feed, period) for feed in framework.feeds}
-    inputs = {"places": work.geography.members_hash(period)} | versions_of(work, "normalise", "totals", [period])
+    # A period held back before its shares are made shows its deliveries all the same; what is imputed is then unknown.
+    shared = warehouse.existing("normalise", "totals", [period])
+    inputs = {"places": work.geography.members_hash(period)} | versions_of(work, "normalise", "totals", shared)
     for feed, found in arrived.items():
         inputs |= {f"{feed}.delivery.{partner}": item.sha256 for partner, item in found.items()}
         inputs |= {
@@ -157,17 +161,24 @@ def quality_of_period(work: Work, period: Period | None) -> Outcome:
             for name, version in slice_versions(work, "validation", f"{feed}_verdict", period, sorted(found)).items()
         }
 
+    validated = {feed: warehouse.slices("validation", f"{feed}_verdict", period) for feed in framework.feeds}
+
+    def slice_of(table: str, partner: str) -> pl.DataFrame | None:
+        there = partner in warehouse.slices("validation", table, period)
+        return warehouse.read("validation", table, period, partner=partner) if there else None
+
     def compute() -> pl.DataFrame:
-        shares_imputed = dict(
-            warehouse.read("normalise", "totals", period).select("indicator", "imputed_share").iter_rows()
-        )
+        shares_imputed: dict[str, float | None] = {}
+        for item in shared:
+            totals = warehouse.read("normalise", "totals", item)
+            shares_imputed |= dict(totals.select("indicator", "imputed_share").iter_rows())
         slices = [
             quality.SliceQuality(
                 feed,
                 partner,
-                warehouse.read("validation", f"{feed}_verdict", period, partner=partner) if partner in found else None,
-                warehouse.read("validation", f"{feed}_sums", period, partner=partner) if partner in found else None,
-                rejected_rows(work, period, feed, partner) if partner in found else 0,
+                slice_of(f"{feed}_verdict", partner),
+                slice_of(f"{feed}_sums", partner),
+                rejected_rows(work, period, feed, partner) if partner in validated[feed] else 0,
                 found[partner].sha256 if partner in found else None,
                 framework.feeds[feed].version,
             )
@@ -177,15 +188,9 @@ def quality_of_period(work: Work, period: Period | None) -> Outcome:
         members = {entity.type for entity in framework.place_types if entity.member}
         expected = work.geography.places_at(period).filter(pl.col("type").is_in(sorted(members)))["code"].to_list()
         worst = {
-            feed: max(
-                [
-                    shares_imputed.get(leaf.node) or 0.0
-                    for leaf in framework.leaves_of(feed)
-                    if leaf.node in expected_leaves(work, feed, period)
-                ]
-                or [0.0]
-            )
+            feed: max((shares_imputed.get(leaf) or 0.0 for leaf in expected_leaves(work, feed, period)), default=0.0)
             for feed in framework.feeds
+            if shared
         }
         return promised(
             quality.quality(

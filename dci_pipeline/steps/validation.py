@@ -191,7 +191,7 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
             "contract_rules",
             not failing,
             "error" if blocking else "warning",
-            f"{rejected:,} of {rows:,} rows rejected",
+            f"{rejected:,} of {rows:,} rows rejected" + "".join(map(_broken, failing)),
             (*failing, *offending),
         ),
         CheckResult(
@@ -214,6 +214,12 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
         checks,
         {"rejected_rows": rejected, "partners": ", ".join(partners)},
     )
+
+
+def _broken(rule: Mapping[str, object]) -> str:
+    """One failed rule in words: whose, how many rows, against what threshold."""
+    share = f"{rule['percent']:.2f} % of at most {rule['threshold']:g} %"
+    return f"; {rule['rule']} of {rule['partner']}: {rule['unexpected']:,} rows, {share}"
 
 
 def rejected_rows(work: Work, period: Period, feed: str, partner: str) -> int:
@@ -266,6 +272,7 @@ def passed(work: Work, period: Period, feed: str) -> list[str]:
             where=f"{feed} {period}",
             found="; ".join(f"{check.name}: {check.says}" for check in failures),
             expected="every blocking check passed",
-            todo=f"look at the quarantine of {feed} {period}, ask the partner for a corrected delivery, land it",
+            todo=f"look at {work.index}/validation/{feed}_quarantine/{period.path} in the warehouse, ask the partner "
+            "for a corrected delivery, land it and run again",
         )
     return committed

@@ -23,9 +23,9 @@ def found(frame: pl.DataFrame) -> dict[tuple[str, str], int | None]:
 
 
 SCENARIOS = {
-    "an absent row is missing": ("missing", [("A", "x", 5)], {"A": 5, "B": None, "R": 0}),
+    "an absent row is missing": ("missing", [("A", "x", 5)], {"A": 5, "B": None, "R": None}),
     "an absent row is zero": ("zero", [("A", "x", 5)], {"A": 5, "B": 0, "R": 0}),
-    "a true zero is kept": ("missing", [("A", "x", 0), ("B", "x", 1)], {"A": 0, "B": 1, "R": 0}),
+    "a true zero is kept": ("missing", [("A", "x", 0), ("B", "x", 1)], {"A": 0, "B": 1, "R": None}),
     "partners add up": (
         "missing",
         [("A", "x", 5), ("A", "x", 7), ("B", "x", 1), ("R", "x", 2)],
@@ -38,9 +38,7 @@ SCENARIOS = {
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_absence(scenario: str) -> None:
     absent, rows, expected = SCENARIOS[scenario]
-    frame = values(
-        sums(*rows), period=MONTH, places=PLACES, indicators={"x": absent}, always_zero=frozenset({"residual"})
-    )
+    frame = values(sums(*rows), period=MONTH, places=PLACES, indicators={"x": absent})
     assert found(frame) == {(place, "x"): value for place, value in expected.items()}
     assert frame.schema == {"period": pl.Date, "place": pl.String, "indicator": pl.String, "value": pl.Int64}
     assert frame["place"].is_sorted()
