@@ -34,7 +34,7 @@ class Settings:
 def read_settings() -> Settings:
     """Settings from the environment; relative paths are taken from the working directory.
 
-    Raises Finding for an unknown engine or a contracts folder that is not there.
+    Raises Finding for an unknown engine, a contracts folder that is not there, or a file where the warehouse should be.
     """
     engine = os.environ.get("DCI_ENGINE", "polars")
     if engine not in ENGINES:
@@ -55,6 +55,15 @@ def read_settings() -> Settings:
             todo="run from the project's root, or set DCI_CONTRACTS",
         )
     warehouse = Path(os.environ.get("DCI_WAREHOUSE") or _beside_package("warehouse")).resolve()
+    blocked = next((path for path in (warehouse, *warehouse.parents) if path.exists() and not path.is_dir()), None)
+    if blocked is not None:
+        raise Finding(
+            "not a folder",
+            where="DCI_WAREHOUSE",
+            found=f"{blocked}, a file",
+            expected="a folder, which need not be there yet",
+            todo="set DCI_WAREHOUSE to a folder, or unset it",
+        )
     return Settings(warehouse=warehouse, contracts=contracts, engine=engine)
 
 

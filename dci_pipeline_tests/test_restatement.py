@@ -1,4 +1,4 @@
-"""A delivery for an old month arrives again: what depends on it follows, what is held back too, and nothing else moves."""
+"""A delivery for an old month arrives again: what depends on it follows, and nothing else moves."""
 
 from __future__ import annotations
 

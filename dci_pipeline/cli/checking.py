@@ -117,17 +117,17 @@ def check_delivery(
     """Judge the files as one delivery. Raises Finding for what landing would refuse, and for what cannot be told."""
     contract = options.feed_contract(work.framework, feed)
     cadence = work.framework.cadence
-    period = options.named_period(work.framework, month, where="--month") if month is not None else None
+    period = options.named_period(work.framework, month, where=options.MONTH_OPTIONS) if month is not None else None
     if partner is not None:
         _expected(partner, contract)
     ordered = sorted(files, key=lambda path: safe_name(path.name))
-    typed = _read(ordered, folder, contract=contract, cadence=cadence, period=period)
+    typed = _read(ordered, folder, contract=contract, cadence=cadence, period=period, partner=partner)
     notes: list[str] = []
     if contract.role("period") is None and period is None:
         period = _period_of(typed.days, contract, cadence)
         notes.append(f"No {cadence} was given; every date lies in {period}.")
         if any(column.collected_since for column in contract.columns):
-            typed = _read(ordered, folder, contract=contract, cadence=cadence, period=period)
+            typed = _read(ordered, folder, contract=contract, cadence=cadence, period=period, partner=partner)
         else:
             typed.paths = dict(zip([period], typed.paths.values(), strict=True))
     if partner is None:
@@ -142,11 +142,17 @@ def check_delivery(
 
 
 def _read(
-    files: Sequence[Path], folder: Path, *, contract: FeedContract, cadence: str, period: Period | None
+    files: Sequence[Path],
+    folder: Path,
+    *,
+    contract: FeedContract,
+    cadence: str,
+    period: Period | None,
+    partner: str | None,
 ) -> _Typed:
     """Type every file into Parquet in `folder`, by period where rows say their own."""
     found = _Typed()
-    partner, day = contract.role("partner"), contract.role("date")
+    named, day = contract.role("partner"), contract.role("date")
     writers: dict[Period | None, pq.ParquetWriter] = {}
     try:
         for number, path in enumerate(files):
@@ -154,8 +160,9 @@ def _read(
             for batch in deliveries.read_file(path, contract=contract, cadence=cadence, period=period):
                 frame = batch.with_columns(pl.lit(number, dtype=pl.Int32).alias("file"))
                 deliveries.tally_dates(tally, frame, contract, period)
-                if partner is not None and len(found.partners) < _KNOWN_PARTNERS:
-                    found.partners.update(dict(frame[partner.name].drop_nulls().value_counts().iter_rows()))
+                deliveries.tally_partners(tally, frame, contract)
+                if named is not None and len(found.partners) < _KNOWN_PARTNERS:
+                    found.partners.update(dict(frame[named.name].drop_nulls().value_counts().iter_rows()))
                 if day is not None:
                     found.days.update(dict(frame[day.name].drop_nulls().value_counts().iter_rows()))
                 for at, piece in _pieces(frame, contract, cadence, period, path.name):
@@ -165,6 +172,8 @@ def _read(
                         writers[at] = pq.ParquetWriter(found.paths[at], table.schema, compression="zstd")
                     writers[at].write_table(table)
             deliveries.refuse_wrong_period(path.name, tally, contract, period)
+            if partner is not None:
+                deliveries.refuse_wrong_partner(path.name, tally, contract, partner)
     finally:
         for writer in writers.values():
             writer.close()

@@ -41,14 +41,14 @@ def infer(
     start for a person: read every line, then put it under data_contracts/INDEX/feeds and run: dci contract check
     """
     from dci_pipeline.feeds import drafting, sampling
+    from dci_pipeline.warehouse.deliveries import refuse_no_file
 
     work = options.open_work(index)
     if out is not None and out.exists():
         raise Finding(
             "the file is there already", where=str(out), expected="a new file", todo="give --out another name"
         )
-    if not file.is_file():
-        raise Finding("no such file", where=str(file), todo="check the path")
+    refuse_no_file(file)
     with file.open("rb") as stream:
         frame, encoding, delimiter = sampling.sample(stream, file.name, file.stat().st_size)
     text = drafting.draft(

@@ -46,8 +46,8 @@ class Check:
 def doctor(assumptions: Assumptions = False, index: options.Index = None) -> None:
     """Look at everything a run relies on and say what to do about what is not in order.
 
-    Python and libraries, data files, engines, every delivery against its receipt, every table against its stamp,
-    leftovers, and the published file. Changes nothing.
+    Python and libraries, data files, engines, every delivery against its receipt, every table against its seal and
+    stamp, leftovers, and the published file. Changes nothing.
     """
     work = options.open_work(index)
     if assumptions:
@@ -84,7 +84,7 @@ def look(work: Work, progress: Callable[[str], None] = lambda _: None) -> dict[s
         "web pages": _web_pages,
         "deliveries": lambda: _deliveries(work, progress),
         "periods": lambda: _periods(work),
-        "tables": lambda: _tables(work),
+        "tables": lambda: _tables(work, progress),
         "leftovers": lambda: _leftovers(work),
         "published file": lambda: _catalogue(work),
     }
@@ -225,10 +225,10 @@ def _periods(work: Work) -> Check:
     return Check("periods", "ok", f"{screen.ranges(ready)} complete and up to date")
 
 
-def _tables(work: Work) -> Check:
+def _tables(work: Work, progress: Callable[[str], None]) -> Check:
     from dci_pipeline.warehouse import audit
 
-    found = audit.audit_tables(work.warehouse.layout)
+    found = audit.audit_tables(work.warehouse.layout, progress=progress)
     if found.damaged:
         return Check("tables", "fail", audit.few(found.damaged), "delete these files, then dci run")
     said = f"{screen.count(found.current, 'partition')} of this code"

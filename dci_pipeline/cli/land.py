@@ -50,7 +50,7 @@ def take_in(work: Work, files: Sequence[Path], *, feed: str, partner: str, month
     from dci_pipeline.warehouse import deliveries
 
     contract = options.feed_contract(work.framework, feed)
-    period = options.named_period(work.framework, month, where="--month") if month is not None else None
+    period = options.named_period(work.framework, month, where=options.MONTH_OPTIONS) if month is not None else None
     return deliveries.land(
         work.warehouse.layout, files, contract=contract, cadence=work.framework.cadence, partner=partner, period=period
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_INDEX = "dci"
 # Arithmetic on periods needs the years around them; no statistics are as old or as far ahead as these.
 FIRST_YEAR, LAST_YEAR = 1900, 2199
+# One option under three names; which of them was typed is not known afterwards.
+MONTH_OPTIONS = "--month/--quarter/--period"
 
 Index = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""`dci sql`: a query on the published tables, read only. DuckDB alone is loaded."""
+"""`dci sql`: one query on the published tables, which reads and writes no other file. DuckDB alone does the work."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ ToParquet = Annotated[
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows shown as a table.")]
 
 _BATCH = 10_000
+# Nothing is spilled to disk either: a query that needs more memory than there is says so.
+_CLOSED = {"enable_external_access": "false", "temp_directory": ""}
 
 
 def sql(
@@ -86,7 +88,9 @@ def _published(path: Path, index: str) -> Iterator[DuckDBPyConnection]:
             todo=f"dci run --index {index}, or dci demo for a first try",
         )
     try:
-        connection = duckdb.connect(str(path), read_only=True)
+        connection = duckdb.connect(str(path), read_only=True, config=dict(_CLOSED))
+        # The published file and its neighbours .wal and .tmp count as internal: this closes them to queries as well.
+        connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
     except duckdb.Error as error:
         raise Finding(
             "the published file does not open",
@@ -108,6 +112,13 @@ def _understood() -> Iterator[None]:
 
     try:
         yield
+    except duckdb.PermissionException as error:
+        raise Finding(
+            "a query may not touch files",
+            found=_first_line(error),
+            expected="a query on the published tables alone",
+            todo="for the answer as a file: --parquet FILE, or --csv > FILE",
+        ) from error
     except duckdb.Error as error:
         raise Finding(
             "the query fails",
@@ -141,6 +152,7 @@ def _describe(connection: DuckDBPyConnection, table: str) -> None:
             where="--describe",
             found=table,
             expected="one of " + ", ".join(str(name) for (name,) in known),
+            todo="name one of these; dci sql says what each holds",
         )
     screen.show(
         table,
@@ -152,10 +164,18 @@ def _describe(connection: DuckDBPyConnection, table: str) -> None:
 def _answer(
     connection: DuckDBPyConnection, query: str, *, as_csv: bool, as_json: bool, parquet: Path | None, limit: int
 ) -> None:
+    _one_statement(query)
     if parquet is not None:
+        import pyarrow.parquet as pq
+
         if not parquet.absolute().parent.is_dir():
             raise Finding("no such folder", where=str(parquet.parent), todo="make the folder, or give another path")
-        connection.sql(query).write_parquet(str(parquet))
+        answer = connection.sql(query)
+        if answer is None:  # DuckDB 1, for a statement that has no rows
+            raise Finding(
+                "no rows to write", found=query, expected="a query such as SELECT", todo="leave out --parquet"
+            )
+        pq.write_table(answer.to_arrow_table(), parquet)
         screen.say(f"Written: {parquet}", stderr=True)
         return
     connection.execute(query)
@@ -181,6 +201,22 @@ def _answer(
                 f"The first {limit:,} rows. More: --limit N, or all of them: --csv, --json or --parquet FILE.",
                 stderr=True,
             )
+
+
+def _one_statement(query: str) -> None:
+    """Raise Finding unless there is one statement: of several, only the last one's answer would be seen."""
+    import duckdb
+
+    texts = [statement.query.strip() for statement in duckdb.extract_statements(query)]
+    # DuckDB 1 takes a PIVOT apart into several statements, some or all of them without a text.
+    found = sum(1 for text in texts if text) or min(len(texts), 1)
+    if found != 1:
+        raise Finding(
+            "more than one statement" if found else "no statement",
+            found=screen.count(found, "statement"),
+            expected="one",
+            todo="ask one question at a time",
+        )
 
 
 def _fits(names: list[str], cells: list[list[str]]) -> bool:

@@ -21,6 +21,7 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.refresh import Progress, Report
 from dci_pipeline.settings import Settings
+from dci_pipeline.warehouse.locks import lock
 from dci_pipeline.work import Work
 
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -59,6 +60,12 @@ def ensure_home(settings: Settings) -> Path:
     return home
 
 
+def open_instance(work: Work) -> dg.DagsterInstance:
+    """The engine's record of runs. One process at a time, as the first of them creates its tables."""
+    with lock(work.warehouse.layout.locks, "dagster"):
+        return dg.DagsterInstance.from_config(str(ensure_home(work.settings)))
+
+
 def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress | None = None) -> Report:
     """Every table over `periods`, their years, then the rest, as runs of the index's jobs in this process.
 
@@ -69,7 +76,7 @@ def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress 
     _refuse_unknown(work, partitions, periods)
     names = job_names(work.index)
     repository = index_definitions(work).get_repository_def()
-    with bring(Record(progress)) as record, dg.DagsterInstance.from_config(str(ensure_home(work.settings))) as instance:
+    with bring(Record(progress)) as record, open_instance(work) as instance:
         for stretch in _stretches(periods):
             _launch(repository.get_job(names["period"]), instance, partitions, stretch, record)
         done = [period for period in periods if period not in record.report.held]

@@ -18,6 +18,11 @@ from dci_pipeline.findings import Finding
 
 GZIP = b"\x1f\x8b"
 PARQUET = b"PAR1"
+# First bytes of what people send instead of CSV or Parquet.
+_OTHER_FILES = {
+    b"PK\x03\x04": "an Excel workbook or zip archive",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook of the old kind (.xls)",
+}
 
 _CHUNK = 1 << 20
 _IN_MEMORY = 64 << 20
@@ -81,14 +86,40 @@ def too_large(name: str, found: str, limit: int) -> Finding:
 
 
 def unpacked(stream: BinaryIO, *, name: str, limit: int) -> Limited:
-    """The content of `stream`, gunzipped while it is read when it starts with the gzip mark, limited both ways."""
+    """The content of `stream`, gunzipped while it is read when it starts with the gzip mark, limited both ways.
+
+    Raises Finding for a workbook, a zip archive, and gzip inside gzip, told by their first bytes.
+    """
     plain = stream if stream.seekable() and stream.tell() == 0 else None
     raw = Limited(stream, name=name, limit=limit, what="as received")
     raw.plain = plain
     if raw.peek(2) != GZIP:
-        return raw
+        return _table(raw, name)
     opened = GzipFile(fileobj=cast("BinaryIO", raw), mode="rb")
-    return Limited(cast("BinaryIO", opened), name=name, limit=limit, what="once unpacked")
+    content = Limited(cast("BinaryIO", opened), name=name, limit=limit, what="once unpacked")
+    if content.peek(2) == GZIP:
+        raise Finding(
+            "packed more than once",
+            where=name,
+            found="a gzip file inside a gzip file",
+            expected="CSV or Parquet, packed with gzip once or not at all",
+            todo="unpack it once, or ask the partner to pack it once",
+        )
+    return _table(content, name)
+
+
+def _table(content: Limited, name: str) -> Limited:
+    """`content`, unless its first bytes are those of a file that holds tables in another way."""
+    found = _OTHER_FILES.get(content.peek(4))
+    if found is None:
+        return content
+    raise Finding(
+        "not CSV or Parquet",
+        where=name,
+        found=found,
+        expected="CSV or Parquet, packed with gzip or not",
+        todo="export as CSV or Parquet",
+    )
 
 
 def seekable(stream: Limited) -> AbstractContextManager[BinaryIO]:

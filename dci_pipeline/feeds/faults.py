@@ -252,6 +252,14 @@ def _whole(
         else meant.join(aliases.select("alias", "place"), on="alias", how="left", maintain_order="left")
     )
     known = meant["place"].drop_nulls().unique().sort().to_list()
+    if count > len(known):
+        raise Finding(
+            "more places to leave out than the file has",
+            where=contract.where,
+            found=f"{rule}:{count}",
+            expected=f"at most {len(known)}",
+            todo="give a smaller number",
+        )
     gone = sorted(np.random.default_rng([seed, *rule.encode()]).choice(known, count, replace=False).tolist())
     return Planted(text.filter(~meant["place"].is_in(gone).fill_null(False)), places=gone)
 

@@ -57,6 +57,7 @@ def _decoded(head: bytes, name: str) -> tuple[str, str]:
         where=name,
         found=f"{head[:16]!r}",
         expected="utf-8, gb18030, utf-16 or Parquet",
+        todo="export as CSV in utf-8, or as Parquet",
     )
 
 
@@ -92,7 +93,13 @@ def _csv(text: str, delimiter: str, name: str) -> pl.DataFrame:
         raise _nothing(name, "a header and nothing below it" if rows else "an empty file")
     header = rows[0]
     if len(set(header)) < len(header):
-        raise Finding("a repeated column", where=name, found=", ".join(header))
+        raise Finding(
+            "a repeated column",
+            where=name,
+            found=", ".join(header),
+            expected="every name once",
+            todo="rename the columns in the file",
+        )
     body = [[value or None for value in row] for row in rows[1:] if len(row) == len(header)]
     if not body:
         raise _nothing(name, "no record as long as the header")
@@ -108,10 +115,20 @@ def _parquet(spool: BinaryIO, name: str) -> pl.DataFrame:
             return cast("pl.DataFrame", pl.from_arrow(batch))  # pyright: ignore[reportUnknownMemberType]
     except Exception as error:
         raise Finding(
-            "truncated or not a Parquet file", where=name, found=str(error)[:300], expected="a complete Parquet file"
+            "truncated or not a Parquet file",
+            where=name,
+            found=str(error)[:300],
+            expected="a complete Parquet file",
+            todo="ask the partner to send the file again",
         ) from error
     raise _nothing(name, "a Parquet file with 0 rows")
 
 
 def _nothing(name: str, found: str) -> Finding:
-    return Finding("nothing to infer a contract from", where=name, found=found, expected="a header and some records")
+    return Finding(
+        "nothing to infer a contract from",
+        where=name,
+        found=found,
+        expected="a header and some records",
+        todo="give a file of the feed with its header and some good records",
+    )

@@ -1,4 +1,4 @@
-"""A look at the warehouse that changes nothing: deliveries against receipts, tables against stamps, leftovers.
+"""A look at the warehouse that changes nothing: deliveries against receipts, tables against seals, leftovers.
 
 Reads only. What is wrong is returned as text for `dci doctor`; mending is for a person or the next run.
 """
@@ -6,6 +6,7 @@ Reads only. What is wrong is returned as text for `dci doctor`; mending is for a
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from dci_pipeline.framework import Framework
 from dci_pipeline.warehouse import deliveries
 from dci_pipeline.warehouse.deliveries import Delivery
 from dci_pipeline.warehouse.layout import PART, Layout
-from dci_pipeline.warehouse.stamps import DATA_KEY, STAMP_KEY, code_version
+from dci_pipeline.warehouse.seals import SEAL_KEY, difference
+from dci_pipeline.warehouse.stamps import STAMP_KEY, code_version
 
 _CHUNK = 1 << 20
 _FEW = 5
@@ -76,24 +78,36 @@ def _audit(delivery: Delivery, found: Deliveries) -> None:
         found.wrong.append(f"{at}: typed rows cannot be read ({type(error).__name__})")
 
 
-def audit_tables(layout: Layout) -> Tables:
-    """Stamps of every committed partition against the code that is running."""
+def audit_tables(layout: Layout, *, progress: Callable[[str], None] = lambda _: None) -> Tables:
+    """Hash every committed partition again, compare it with its seal, and its stamp with the code that is running."""
     found = Tables()
     code = code_version()
     for path in sorted(layout.home.glob(f"[!.]*/**/{PART}")):
         if path.relative_to(layout.home).parts[0] == "feeds":
             continue
-        try:
-            metadata = pl.read_parquet_metadata(path)
-            stamp = json.loads(metadata[STAMP_KEY])
-        except (pl.exceptions.PolarsError, OSError, KeyError, ValueError):
+        progress("/".join(path.relative_to(layout.home).parts[:-1]))
+        state = _state(path, code)
+        if state == "damaged":
             found.damaged.append(path.relative_to(layout.root).as_posix())
-            continue
-        if DATA_KEY in metadata and stamp.get("code") == code:
+        elif state == "current":
             found.current += 1
         else:
             found.other_code += 1
     return found
+
+
+def _state(path: Path, code: str) -> str:
+    """Of this code, of other code or damaged. Other code may not have sealed what it wrote."""
+    try:
+        content = path.read_bytes()
+        whole = difference(content) is None
+        metadata = pl.read_parquet_metadata(io.BytesIO(content))
+        writer = json.loads(metadata[STAMP_KEY]).get("code")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, KeyError, ValueError):
+        return "damaged"
+    if not whole and (SEAL_KEY in metadata or writer == code):
+        return "damaged"
+    return "current" if writer == code else "other code"
 
 
 def leftovers(layout: Layout) -> list[str]:

@@ -38,13 +38,13 @@ class Built:
 
 
 def up_to_date(warehouse: Warehouse, framework: Framework) -> bool:
-    """Whether the published file was built from what is committed now."""
+    """Whether the published file was built from what is committed now, and is still the file that was built."""
     layout = warehouse.layout
     done = layout.catalogue_stamp
     return (
         layout.catalogue.is_file()
         and done.is_file()
-        and done.read_text(encoding="utf-8") == _stamp(warehouse, framework)[1]
+        and done.read_bytes() == _record(_stamp(warehouse, framework)[1], layout.catalogue)
     )
 
 
@@ -61,12 +61,13 @@ def build(warehouse: Warehouse, framework: Framework) -> Built:
     beside = layout.root / f".{layout.catalogue.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:
         rows = _write(beside, parts, framework)
+        record = _record(stamp, beside)
         os.replace(beside, layout.catalogue)
     finally:
         for leftover in (beside, beside.with_name(beside.name + ".wal")):
             with suppress(FileNotFoundError):
                 leftover.unlink()
-    write_beside(layout.catalogue_stamp, stamp.encode())
+    write_beside(layout.catalogue_stamp, record)
     return Built(layout.catalogue, len(parts), rows, version, changed=True)
 
 
@@ -80,6 +81,14 @@ def _stamp(warehouse: Warehouse, framework: Framework) -> tuple[dict[str, list[P
     contracts = {name: framework.tables[name].sha256 for name in parts}
     stamp = json.dumps({"tables": inputs, "contracts": contracts, "code": code_version()}, sort_keys=True, indent=1)
     return parts, stamp, hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def _record(stamp: str, published: Path) -> bytes:
+    """What is kept beside the published file: what it was built from, and its own size and content hash."""
+    with published.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    held = {"bytes": published.stat().st_size, "sha256": sha256}
+    return json.dumps({"built_from": json.loads(stamp), "file": held}, sort_keys=True, indent=1).encode()
 
 
 def _write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> int:

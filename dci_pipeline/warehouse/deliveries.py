@@ -28,6 +28,7 @@ from dci_pipeline.warehouse.layout import RECEIPT, TYPED, Layout, checked_partne
 from dci_pipeline.warehouse.locks import lock
 
 _CHUNK = 1 << 20
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def land(
     """Take in one delivery of one or more files; one Landing per period the files cover.
 
     `period` is needed unless the contract has a period column, by which rows are split. Raises Finding, and lands
-    nothing, for a file that cannot be read under the contract, or whose dates all lie in another period.
+    nothing, for a file that cannot be read under the contract, whose dates all lie in another period, or whose rows
+    all name another partner.
     """
     checked_partner(partner)
     if partner not in contract.partners:
@@ -129,7 +131,7 @@ def land(
     try:
         with lock(layout.locks, f"{layout.index}-land-{contract.feed}-{partner}"):
             parts = _copy(files, incoming, contract)
-            slices = _type(parts, incoming, contract=contract, cadence=cadence, period=period)
+            slices = _type(parts, incoming, contract=contract, cadence=cadence, period=period, partner=partner)
             return [
                 _settle(layout, incoming, slice_period, rows, parts, contract, partner)
                 for slice_period, rows in sorted(slices.items())
@@ -142,12 +144,25 @@ def land(
 
 def read_file(path: Path, *, contract: FeedContract, cadence: str, period: Period | None) -> Iterator[pl.DataFrame]:
     """The typed batches of one file outside the warehouse: what a partner's check and landing both see."""
-    if not path.is_file():
-        raise Finding("no such file", where=str(path), todo="check the path")
+    refuse_no_file(path)
     with path.open("rb") as stream:
         yield from typing.typed(
             stream, name=path.name, size=path.stat().st_size, contract=contract, cadence=cadence, file=0, period=period
         )
+
+
+def refuse_no_file(path: Path) -> None:
+    """Raise Finding unless there is a file at `path`."""
+    if path.is_file():
+        return
+    there = path.exists()
+    raise Finding(
+        "not a file" if there else "no such file",
+        where=str(path),
+        found="a directory" if path.is_dir() else "no ordinary file" if there else "nothing",
+        expected="a file",
+        todo="name the files in it one by one" if path.is_dir() else "check the path",
+    )
 
 
 def refuse_wrong_period(name: str, tally: dict[str, Any], contract: FeedContract, period: Period | None) -> None:
@@ -179,14 +194,36 @@ def tally_dates(tally: dict[str, Any], frame: pl.DataFrame, contract: FeedContra
     tally["last"] = max(tally.get("last", last), last)
 
 
+def refuse_wrong_partner(name: str, tally: dict[str, Any], contract: FeedContract, partner: str) -> None:
+    """Raise Finding when a file names partners and not one of its rows is of the one it was sent for."""
+    column, found = contract.role("partner"), tally.get("partners", {})
+    if column is None or not found or partner in found:
+        return
+    few = ", ".join(list(found)[:_FEW])
+    raise Finding(
+        "rows of another partner",
+        where=name,
+        found=f"{few}{', …' if len(found) > _FEW else ''} in column {column.source}",
+        expected=partner,
+        todo=f"send the file of {partner}, or give the partner it is of",
+    )
+
+
+def tally_partners(tally: dict[str, Any], frame: pl.DataFrame, contract: FeedContract) -> None:
+    """Note in `tally` which partners the rows of a batch name, in order of appearance."""
+    column = contract.role("partner")
+    if column is not None:
+        names = frame[column.name].drop_nulls().unique(maintain_order=True).cast(pl.String)
+        tally.setdefault("partners", {}).update(dict.fromkeys(names))
+
+
 def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list[tuple[Part, Path]]:
     """Copies of the files in `incoming`, each hashed while it is copied, in the order of their names."""
     folder = incoming / "parts"
     folder.mkdir()
     parts: dict[str, tuple[Part, Path]] = {}
     for source in files:
-        if not source.is_file():
-            raise Finding("no such file", where=str(source), todo="check the path")
+        refuse_no_file(source)
         size = source.stat().st_size
         if size > contract.max_bytes:
             raise Finding(
@@ -227,7 +264,13 @@ def _unique(name: str, parts: dict[str, tuple[Part, Path]]) -> str:
 
 
 def _type(
-    parts: list[tuple[Part, Path]], incoming: Path, *, contract: FeedContract, cadence: str, period: Period | None
+    parts: list[tuple[Part, Path]],
+    incoming: Path,
+    *,
+    contract: FeedContract,
+    cadence: str,
+    period: Period | None,
+    partner: str,
 ) -> dict[Period, int]:
     """Typed Parquet of every period the parts cover, under `incoming`; rows by period."""
     import pyarrow.parquet as pq
@@ -248,6 +291,7 @@ def _type(
                     period=period,
                 ):
                     tally_dates(tally, frame, contract, period)
+                    tally_partners(tally, frame, contract)
                     pieces = (
                         {period: frame} if contract.role("period") is None else typing.split(frame, contract, cadence)
                     )
@@ -262,6 +306,7 @@ def _type(
                         writers[piece_period].write_table(table, row_group_size=250_000)
                         rows[piece_period] = rows.get(piece_period, 0) + piece.height
             refuse_wrong_period(part.name, tally, contract, period)
+            refuse_wrong_partner(part.name, tally, contract, partner)
     finally:
         for writer in writers.values():
             writer.close()

@@ -65,7 +65,12 @@ class Layout:
 def checked_partner(partner: str) -> str:
     """`partner` when it may stand in a path. Raises Finding for anything that could leave its folder."""
     if not _PARTNER.match(partner) or ".." in partner:
-        raise Finding("not a partner's id", found=repr(partner), expected="letters, digits, _ . - (64 at most)")
+        raise Finding(
+            "not a partner's id",
+            found=repr(partner),
+            expected="letters, digits, _ . - (64 at most)",
+            todo="check --partner, and how the contract names its partners",
+        )
     return partner
 
 

@@ -1,4 +1,7 @@
-"""Committed tables: one Parquet file per partition, written beside and renamed over, stamped with what it came from."""
+"""Committed tables: one Parquet file per partition, written beside and renamed over, stamped with what it came from.
+
+Sealed as well: rows are read, counted and published only from a file whose bytes are those that were written.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.warehouse.layout import PART, Layout
 from dci_pipeline.warehouse.locks import lock
+from dci_pipeline.warehouse.seals import SEAL_KEY, UNSEALED, difference, seal
 from dci_pipeline.warehouse.stamps import DATA_KEY, STAMP_KEY, Stamp, code_version
 
 _ROW_GROUP = 250_000
@@ -64,9 +68,9 @@ class Warehouse:
         return self._metadata(self.layout.table(stage, table, period, partner)).get(DATA_KEY)
 
     def rows(self, stage: str, table: str, period: Period | None = None) -> int:
-        """Rows of a committed partition, from its footer."""
-        path = self.layout.table(stage, table, period)
-        return int(pl.scan_parquet(path, hive_partitioning=False).select(pl.len()).collect().item())
+        """Rows of a committed partition, from its footer. Raises Finding for a damaged one."""
+        content = io.BytesIO(self._content(self.layout.table(stage, table, period)))
+        return int(pl.scan_parquet(content).select(pl.len()).collect().item())
 
     def commit(
         self,
@@ -85,7 +89,8 @@ class Warehouse:
         before = self._metadata(path)
         changed = before.get(DATA_KEY) != data_version
         if changed or before.get(STAMP_KEY) != stamp.text():
-            write_beside(path, _parquet(frame, {DATA_KEY: data_version, STAMP_KEY: stamp.text()}))
+            metadata = {DATA_KEY: data_version, STAMP_KEY: stamp.text(), SEAL_KEY: UNSEALED}
+            write_beside(path, seal(_parquet(frame, metadata)))
         return Commit(path=path, rows=frame.height, data_version=data_version, changed=changed)
 
     def commit_document(
@@ -102,7 +107,8 @@ class Warehouse:
     ) -> pl.DataFrame:
         """The rows of the named partitions, in the order named.
 
-        Raises Finding for a partition that is not there and for partitions that different code or contracts wrote.
+        Raises Finding for a partition that is not there or is damaged, and for partitions that different code or
+        contracts wrote.
         """
         if periods is None:
             wanted: list[Period | None] = [None]
@@ -120,8 +126,9 @@ class Warehouse:
                     if period
                     else f"dci run --index {self.index}",
                 )
-        self._refuse_mix(stage, table, paths)
-        return pl.concat([pl.read_parquet(path, hive_partitioning=False) for path in paths], how="vertical")
+        contents = [self._content(path) for path in paths]
+        self._refuse_mix(stage, table, contents)
+        return pl.concat([pl.read_parquet(content) for content in contents], how="vertical")
 
     def existing(self, stage: str, table: str, periods: Iterable[Period]) -> list[Period]:
         """Those of `periods` whose partition is committed, in order."""
@@ -142,8 +149,8 @@ class Warehouse:
         return sorted(path.parent.name.removeprefix("partner=") for path in folder.glob(f"partner=*/{PART}"))
 
     def version_of(self, path: Path) -> str:
-        """Content hash of a committed partition by its file."""
-        return self._metadata(path).get(DATA_KEY, "")
+        """Content hash of a committed partition, for who reads its file. Raises Finding for a damaged one."""
+        return pl.read_parquet_metadata(io.BytesIO(self._content(path))).get(DATA_KEY, "")
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -155,8 +162,8 @@ class Warehouse:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _refuse_mix(self, stage: str, table: str, paths: Sequence[Path]) -> None:
-        stamps = {_code_and_contract(self._metadata(path)) for path in paths}
+    def _refuse_mix(self, stage: str, table: str, contents: Sequence[bytes]) -> None:
+        stamps = {_code_and_contract(pl.read_parquet_metadata(io.BytesIO(content))) for content in contents}
         if len(stamps) > 1:
             raise Finding(
                 "partitions written by different code or contracts",
@@ -166,19 +173,31 @@ class Warehouse:
                 todo=f"dci run --index {self.index} (it recomputes what is out of date)",
             )
 
+    def _content(self, path: Path) -> bytes:
+        """The bytes of a partition, which are those that were committed."""
+        content = path.read_bytes()
+        wrong = difference(content)
+        if wrong is not None:
+            raise self._damaged(path, *wrong)
+        return content
+
     def _metadata(self, path: Path) -> dict[str, str]:
+        """What a partition says of itself, without its rows being looked at; empty when there is none."""
         try:
             return pl.read_parquet_metadata(path)
         except FileNotFoundError:
             return {}
-        except pl.exceptions.ComputeError as error:
-            raise Finding(
-                "a damaged table",
-                where=str(path.relative_to(self.layout.root)),
-                found=str(error),
-                expected="a Parquet file",
-                todo="delete this file and run again",
-            ) from error
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise self._damaged(path, str(error), "a Parquet file") from error
+
+    def _damaged(self, path: Path, found: str, expected: str) -> Finding:
+        return Finding(
+            "a damaged table",
+            where=path.relative_to(self.layout.root).as_posix(),
+            found=found,
+            expected=expected,
+            todo="delete this file and run again",
+        )
 
 
 def write_beside(path: Path, content: bytes) -> None:

@@ -146,7 +146,7 @@ def test_a_file_above_the_limit(dci: Dci, home: Path, short_reference: Path) -> 
         (("--month", "0000-01"), 2, ("--month",)),
         (("--month", "9999-12"), 2, ("--month",)),
         (("--partner", "nobody"), 2, ("nobody", "pay_a, pay_b")),
-        (("--partner", "pay_b"), 1, ("partner.matches",)),
+        (("--partner", "pay_b"), 2, ("rows of another partner", "pay_a", "pay_b")),
         (("--feed", "nothing"), 2, ("no such feed", "transactions")),
         (("--index", "nothing"), 2, ("no such index", "dci")),
     ],

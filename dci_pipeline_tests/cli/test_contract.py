@@ -100,10 +100,16 @@ def test_a_draft_never_overwrites(dci: Dci, home: Path) -> None:
     assert "there already" in result.err
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe", b"only one line"], ids=["empty", "bytes", "one line"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x00\xff\xfe", b"only one line", b"a,a\n1,2\n", b"PAR1 cut", b"PK\x03\x04"],
+    ids=["empty", "bytes", "one line", "a repeated column", "cut parquet", "zip"],
+)
 def test_no_draft_of_what_is_no_table(dci: Dci, home: Path, content: bytes) -> None:
     (home / "x.csv").write_bytes(content)
     result = dci("contract", "infer", home / "x.csv", "--feed", "payments")
     assert result.code == 2
     assert "x.csv" in result.err
-    assert dci("contract", "infer", "nowhere.csv", "--feed", "payments").code == 2
+    assert "do next" in result.err
+    missing = dci("contract", "infer", "nowhere.csv", "--feed", "payments")
+    assert (missing.code, "found    nothing" in missing.err) == (2, True)

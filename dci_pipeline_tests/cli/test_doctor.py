@@ -89,6 +89,49 @@ def test_leftovers_damaged_tables_and_a_damaged_catalogue(dci: Dci, home: Path, 
     assert "marts/city/part.parquet" in result.out
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("short_reference")
+def test_a_flipped_byte_in_a_table_is_named_and_never_published(dci: Dci, home: Path) -> None:
+    dci("simulate", "--months", "2018-01:2018-02", "--rows", "800")
+    assert dci("run", "--direct").code == 0
+    tables = home / "warehouse/dci"
+    shares, mart = (
+        tables / name / "year=2018/month=02/part.parquet" for name in ("normalise/shares", "marts/index_month")
+    )
+    whole = {path: path.read_bytes() for path in (shares, mart)}
+    published = (home / "warehouse/dci.duckdb").read_bytes()
+    for path in (shares, mart):
+        _flip_the_middle(path)
+    result = dci("doctor")
+    assert result.code == 1
+    assert states(result.out)["tables"] == "fail"
+    said = "".join(result.out.split())
+    for path in (shares, mart):
+        assert path.relative_to(home / "warehouse").as_posix() in said
+    assert "deletethesefiles" in said
+
+    for damaged, reader in ((shares, "index/points"), (mart, "marts/index_year")):
+        for path, content in whole.items():
+            path.write_bytes(content)
+        _flip_the_middle(damaged)
+        for path in (tables / reader).rglob("part.parquet"):
+            path.unlink()
+        result = dci("run", "--direct")
+        assert result.code == 2
+        assert damaged.relative_to(home / "warehouse").as_posix() in result.err
+        assert "delete this file and run again" in result.err
+        assert (home / "warehouse/dci.duckdb").read_bytes() == published
+        damaged.unlink()
+        assert dci("run", "--direct").code == 0
+        assert {path: path.read_bytes() for path in whole} == whole
+
+
+def _flip_the_middle(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
 def test_broken_data_files_do_not_stop_the_other_checks(dci: Dci, short_reference: Path) -> None:
     path = short_reference / "dci" / "index.yaml"
     path.write_text(path.read_text("utf-8") + "surprise: 1\n", "utf-8")

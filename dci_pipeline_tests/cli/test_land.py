@@ -39,6 +39,11 @@ def test_aliases_of_the_month_option(dci: Dci, home: Path) -> None:
         (("--feed", "transactions", "--partner", "pay_x", "--month", MONTH), ("pay_x", "pay_a, pay_b")),
         (("--feed", "transactions", "--partner", "pay_a", "--month", "2018-04"), ("dates of another month", "a.csv")),
         (("--feed", "transactions", "--partner", "pay_a", "--month", "soon"), ("--month", "'soon'", "2019-01")),
+        (
+            ("--feed", "transactions", "--partner", "pay_a", "--quarter", "2019Q2"),
+            ("--month/--quarter/--period: not a month", "'2019Q2'"),
+        ),
+        (("--feed", "transactions", "--partner", "pay_b", "--month", MONTH), ("a.csv", "another partner", "pay_a")),
         (("--feed", "none", "--partner", "pay_a", "--month", MONTH), ("no such feed", "transactions")),
     ],
 )
@@ -47,6 +52,17 @@ def test_what_is_refused_lands_nothing(dci: Dci, home: Path, args: tuple[str, ..
     assert result.code == 2
     assert all(word in result.err for word in says), result.err
     assert not list((home / "warehouse").rglob("delivery.json"))
+
+
+def test_a_warehouse_that_is_a_file(dci: Dci, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(home / "a.csv", rows(5))
+    for given in (path, path / "below"):
+        monkeypatch.setenv("DCI_WAREHOUSE", str(given))
+        result = dci("land", path, *ARGS)
+        assert result.code == 2
+        assert all(word in result.err for word in ("DCI_WAREHOUSE: not a folder", "a.csv, a file", "do next")), (
+            result.err
+        )
 
 
 def test_a_file_that_is_not_there(dci: Dci) -> None:

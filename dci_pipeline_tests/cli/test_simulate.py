@@ -117,6 +117,7 @@ def test_a_file_broken_as_a_whole_is_refused_and_said_so(dci: Dci, home: Path, f
     [
         (("--fault", "nonsense"), ("no such fault", "city.known")),
         (("--fault", "city.known:many"), ("city.known:many",)),
+        (("--fault", "missing_places:400"), ("more places to leave out", "missing_places:400", "at most")),
         (("--fault", "truncated", "--fault", "city.known"), ("stands alone",)),
         (("--fault", "city.known", "--fault-month", "2019-01"), ("no such delivery",)),
         (("--partner", "nobody"), ("no such partner",)),

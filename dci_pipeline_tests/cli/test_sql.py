@@ -66,7 +66,9 @@ def test_a_long_answer_says_that_there_is_more(dci: Dci) -> None:
         (("SELECT * FROM nothing",), ("nothing",)),
         (("DELETE FROM numbers",), ("read-only",)),
         (("CREATE TABLE t (x INT)",), ("read-only",)),
-        (("--describe", "nothing"), ("no such table", "numbers")),
+        (("--describe", "nothing"), ("no such table", "numbers", "do next")),
+        (("SELECT 1; SELECT 2",), ("more than one statement", "2 statements")),
+        (("/* nothing asked */",), ("no statement",)),
         (("SELECT 1", "--csv", "--json"), ("one of them",)),
         (("SELECT 1", "--parquet", "no/such/folder/x.parquet"), ("no such folder",)),
     ],
@@ -75,6 +77,39 @@ def test_what_fails(dci: Dci, args: tuple[str, ...], says: tuple[str, ...]) -> N
     result = dci("sql", *args)
     assert result.code == 2
     assert all(word in result.err for word in says), result.err
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "COPY (SELECT 1) TO '{home}/copy.csv'",
+        "COPY (SELECT 1) TO '{published}' (FORMAT csv, USE_TMP_FILE false)",
+        "COPY (SELECT 1) TO '{published}.wal' (FORMAT csv, USE_TMP_FILE false)",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{published}' (FORMAT csv, USE_TMP_FILE false)",
+        "COPY (PIVOT numbers ON name USING count(*)) TO '{published}' (FORMAT csv, USE_TMP_FILE false)",
+        "EXPORT DATABASE '{published}.tmp'",
+        "ATTACH '{home}/other.duckdb'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_text('{published}')",
+    ],
+)
+def test_a_query_touches_no_file(dci: Dci, home: Path, published: Path, query: str) -> None:
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    for form in ((), ("--csv",), ("--parquet", home / "out.parquet")):
+        result = dci("sql", query.format(home=home, published=published), *form)
+        assert (result.code, "a query may not touch files" in result.err) == (2, True), result.err
+    assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.usefixtures("published")
+def test_files_cannot_be_opened_up_again(dci: Dci) -> None:
+    for setting in ("enable_external_access = true", "disabled_filesystems = ''"):
+        assert dci("sql", f"SET {setting}").code == 2
+
+
+@pytest.mark.usefixtures("published")
+def test_a_pivot_is_one_statement(dci: Dci) -> None:
+    assert dci("sql", "PIVOT numbers ON n USING count(*) GROUP BY name;", "--csv").out.startswith("name,1,2\n")
 
 
 def test_nothing_published_yet(dci: Dci, home: Path) -> None:

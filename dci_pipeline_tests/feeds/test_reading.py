@@ -189,6 +189,10 @@ DAMAGED = {
     ),
     "cut gzip": (gzip.compress(lines(9000).encode())[:-2000], "damaged or cut short", "a complete gzip file"),
     "gzip of nothing known": (gzip.compress(b"\x00\x01\x02" * 99), "missing column", "expected: region"),
+    "zip or xlsx": (b"PK\x03\x04\x14\x00" + bytes(99), "not CSV or Parquet", "an Excel workbook or zip archive"),
+    "xls": (bytes.fromhex("d0cf11e0a1b11ae1") + bytes(99), "not CSV or Parquet", "an Excel workbook of the old kind"),
+    "zip in gzip": (gzip.compress(b"PK\x03\x04" + bytes(99)), "not CSV or Parquet", "export as CSV or Parquet"),
+    "gzip in gzip": (gzip.compress(gzip.compress(lines(2).encode())), "packed more than once", "unpack it once"),
     "utf-16": (lines(2).encode("utf-16"), "another encoding", "looks like utf-16"),
     "gb18030": (lines(2).encode("gb18030"), "another encoding", "looks like gb18030"),
     "one bad byte": (

@@ -52,6 +52,25 @@ def test_the_same_tables_are_not_published_twice(tmp_path: Path, framework: Fram
     assert nodes(warehouse.layout.catalogue) == ["b"]
 
 
+@pytest.mark.parametrize("damage", ["overwritten", "one byte", "another database"])
+def test_a_published_file_that_is_not_the_one_built_is_built_again(
+    tmp_path: Path, framework: Framework, damage: str
+) -> None:
+    warehouse = Warehouse(tmp_path, "dci")
+    commit_nodes(warehouse, framework, "a")
+    path = catalogue.build(warehouse, framework).path
+    good = path.read_bytes()
+    if damage == "another database":
+        path.unlink()
+        duckdb.connect(str(path)).close()
+    else:
+        path.write_bytes(b"not a database" if damage == "overwritten" else good[:-1] + bytes([good[-1] ^ 1]))
+    assert not catalogue.up_to_date(warehouse, framework)
+    assert catalogue.build(warehouse, framework).changed
+    assert nodes(path) == ["a"]
+    assert catalogue.up_to_date(warehouse, framework)
+
+
 def test_an_open_reader_neither_blocks_nor_is_blocked(tmp_path: Path, framework: Framework) -> None:
     warehouse = Warehouse(tmp_path, "dci")
     commit_nodes(warehouse, framework, "before")

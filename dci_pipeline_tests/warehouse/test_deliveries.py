@@ -15,7 +15,7 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.framework_files import read_framework
 from dci_pipeline.periods import parse
 from dci_pipeline.warehouse import deliveries
-from dci_pipeline.warehouse.layout import Layout
+from dci_pipeline.warehouse.layout import Layout, checked_partner
 from dci_pipeline_tests.conftest import CONTRACTS
 
 PERIOD = parse("2019-05", "month")
@@ -147,3 +147,32 @@ def test_a_month_is_needed_where_the_file_does_not_tell(tmp_path: Path, contract
             partner="pay_a",
             period=None,
         )
+
+
+def test_a_file_of_another_partner_is_refused(tmp_path: Path, contract: FeedContract) -> None:
+    other = [row(number).replace("pay_a", "pay_b") for number in range(1, 4)]
+    with pytest.raises(Finding) as found:
+        land(tmp_path, contract, write(tmp_path, "a.csv", row(1)), write(tmp_path, "b.csv", *other))
+    assert str(found.value).splitlines()[:3] == [
+        "b.csv: rows of another partner",
+        "  found:    pay_b in column partner",
+        "  expected: pay_a",
+    ]
+    assert not list(tmp_path.rglob("delivery.json"))
+    assert land(tmp_path, contract, write(tmp_path, "mixed.csv", *other, row(9))).new, "single rows are a rule's matter"
+    unnamed = write(tmp_path, "unnamed.csv", row(1).removeprefix("pay_a"))
+    assert land(tmp_path, contract, unnamed).new, "empty partners are a rule's matter"
+
+
+def test_what_is_no_file_is_said(tmp_path: Path, contract: FeedContract) -> None:
+    for path, says in ((tmp_path, "a directory"), (tmp_path / "nowhere.csv", "nothing")):
+        with pytest.raises(Finding) as found:
+            land(tmp_path, contract, path)
+        assert (found.value.found, found.value.expected, bool(found.value.todo)) == (says, "a file", True)
+
+
+@pytest.mark.parametrize("partner", ["../x", "", "a b", "x" * 65])
+def test_a_partner_that_cannot_name_a_folder_is_refused_with_advice(partner: str) -> None:
+    with pytest.raises(Finding, match="not a partner's id") as found:
+        checked_partner(partner)
+    assert "check --partner" in found.value.todo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ from dci_pipeline.findings import Conflict, Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.warehouse.layout import Layout, safe_name
 from dci_pipeline.warehouse.locks import lock
+from dci_pipeline.warehouse.seals import UNSEALED, difference, seal
 from dci_pipeline.warehouse.stamps import Stamp
 from dci_pipeline.warehouse.store import Warehouse
 
@@ -74,6 +76,42 @@ def test_a_damaged_partition_names_the_file(warehouse: Warehouse) -> None:
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(Finding, match=r"part\.parquet: a damaged table"):
         warehouse.data_version("index", "points", MAY)
+
+
+def test_no_byte_of_a_partition_can_change_unseen(warehouse: Warehouse) -> None:
+    path = warehouse.commit("index", "points", FRAME, stamp=stamp(a="1"), period=MAY).path
+    whole = path.read_bytes()
+    assert difference(whole) is None
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 0x15
+        assert difference(bytes(changed)) is not None, place
+    for cut in (b"", whole[:-1], whole[: len(whole) // 2], whole + b"x"):
+        assert difference(cut) is not None
+
+
+def test_a_seal_is_the_hash_of_the_file_with_the_seal_s_place_blank() -> None:
+    content = f"rows {UNSEALED} and more {UNSEALED} end".encode()
+    digest = hashlib.sha256(content).hexdigest()
+    assert seal(content) == f"rows {UNSEALED} and more dci:sha256:{digest} end".encode()
+
+
+@pytest.mark.parametrize("use", ["read", "rows", "version_of"])
+def test_damaged_rows_are_not_used(warehouse: Warehouse, use: str) -> None:
+    path = warehouse.commit("index", "points", FRAME, stamp=stamp(a="1"), period=MAY).path
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4] ^= 1
+    path.write_bytes(content)
+    uses = {
+        "read": lambda: warehouse.read("index", "points", MAY),
+        "rows": lambda: warehouse.rows("index", "points", MAY),
+        "version_of": lambda: warehouse.version_of(path),
+    }
+    with pytest.raises(
+        Finding, match=r"(?s)month=05/part\.parquet: a damaged table.*SHA-256.*delete this file"
+    ) as info:
+        uses[use]()
+    assert info.value.found != info.value.expected
 
 
 def test_a_failed_write_leaves_the_old_partition_and_no_debris(
