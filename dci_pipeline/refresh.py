@@ -66,7 +66,7 @@ def delivered_periods(work: Work, wanted: Sequence[Period] | None = None) -> tup
 
 def stale(work: Work, periods: Sequence[Period]) -> dict[Key, list[Period | None]]:
     """What a refresh of `periods` would compute: by step the partitions that are out of date or read one that is."""
-    dry = Work(work.settings, work.index, dry=True)
+    dry = work.as_dry()
     found: dict[Key, list[Period | None]] = {}
     for step in path(work.framework):
         for period in scope(step, periods):

@@ -5,6 +5,7 @@ Holds no logic of its own; steps load through it, call pure functions and commit
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -81,6 +82,12 @@ class Work:
         self.index = index
         # A dry piece of work finds out what is out of date and computes nothing: its outcomes say 'stale'.
         self.dry = dry
+
+    def as_dry(self) -> Work:
+        """The same work, dry; what has been read already is not read again."""
+        dry = copy.copy(self)
+        dry.dry = True
+        return dry
 
     @cached_property
     def framework(self) -> Framework:

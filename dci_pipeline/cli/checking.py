@@ -23,7 +23,7 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.validation import scan as heavy
 from dci_pipeline.validation import verdict as judged
-from dci_pipeline.warehouse import deliveries
+from dci_pipeline.warehouse import deliveries, refusals
 from dci_pipeline.warehouse.layout import safe_name
 from dci_pipeline.work import Work
 
@@ -119,7 +119,7 @@ def check_delivery(
     cadence = work.framework.cadence
     period = options.named_period(work.framework, month, where=options.MONTH_OPTIONS) if month is not None else None
     if partner is not None:
-        _expected(partner, contract)
+        refusals.refuse_unexpected_partner(partner, contract)
     ordered = sorted(files, key=lambda path: safe_name(path.name))
     typed = _read(ordered, folder, contract=contract, cadence=cadence, period=period, partner=partner)
     notes: list[str] = []
@@ -159,8 +159,8 @@ def _read(
             tally: dict[str, Any] = {}
             for batch in deliveries.read_file(path, contract=contract, cadence=cadence, period=period):
                 frame = batch.with_columns(pl.lit(number, dtype=pl.Int32).alias("file"))
-                deliveries.tally_dates(tally, frame, contract, period)
-                deliveries.tally_partners(tally, frame, contract)
+                refusals.tally_dates(tally, frame, contract, period)
+                refusals.tally_partners(tally, frame, contract)
                 if named is not None and len(found.partners) < _KNOWN_PARTNERS:
                     found.partners.update(dict(frame[named.name].drop_nulls().value_counts().iter_rows()))
                 if day is not None:
@@ -171,9 +171,9 @@ def _read(
                         found.paths[at] = folder / f"typed-{at or 'all'}.parquet"
                         writers[at] = pq.ParquetWriter(found.paths[at], table.schema, compression="zstd")
                     writers[at].write_table(table)
-            deliveries.refuse_wrong_period(path.name, tally, contract, period)
+            refusals.refuse_wrong_period(path.name, tally, contract, period)
             if partner is not None:
-                deliveries.refuse_wrong_partner(path.name, tally, contract, partner)
+                refusals.refuse_wrong_partner(path.name, tally, contract, partner)
     finally:
         for writer in writers.values():
             writer.close()
@@ -296,7 +296,9 @@ def _partner_of(found: Counter[str], contract: FeedContract) -> tuple[str, str]:
         only = next(iter(contract.partners))
         return only, f"No partner was given; the contract expects {only} alone."
     if len(found) == 1:
-        return _expected(next(iter(found)), contract), f"No partner was given; the files say {next(iter(found))}."
+        named = next(iter(found))
+        refusals.refuse_unexpected_partner(named, contract)
+        return named, f"No partner was given; the files say {named}."
     raise Finding(
         "no partner given",
         where=f"{contract.index}/{contract.feed}",
@@ -304,15 +306,3 @@ def _partner_of(found: Counter[str], contract: FeedContract) -> tuple[str, str]:
         expected="one of " + ", ".join(contract.partners),
         todo="add --partner",
     )
-
-
-def _expected(partner: str, contract: FeedContract) -> str:
-    if partner not in contract.partners:
-        raise Finding(
-            "a partner the contract does not expect",
-            where=f"{contract.index}/{contract.feed}",
-            found=partner,
-            expected="one of " + ", ".join(contract.partners),
-            todo="check --partner and the files' partner column",
-        )
-    return partner

@@ -41,7 +41,7 @@ def infer(
     start for a person: read every line, then put it under data_contracts/INDEX/feeds and run: dci contract check
     """
     from dci_pipeline.feeds import drafting, sampling
-    from dci_pipeline.warehouse.deliveries import refuse_no_file
+    from dci_pipeline.warehouse.refusals import refuse_no_file
 
     work = options.open_work(index)
     if out is not None and out.exists():

@@ -28,9 +28,8 @@ def points(work: Work, period: Period | None) -> Outcome:
             expected=f"a {period.cadence} from {framework.links[0].start} on",
             todo="nothing: the index starts later",
         )
-    missing = [
-        str(item) for item in link.reference if item not in warehouse.existing("normalise", "totals", link.reference)
-    ]
+    there = warehouse.existing("normalise", "totals", link.reference)
+    missing = [str(item) for item in link.reference if item not in there]
     if missing:
         raise Held(
             "the reference period is not complete",
@@ -51,13 +50,9 @@ def points(work: Work, period: Period | None) -> Outcome:
         frames: list[pl.DataFrame] = []
         for root, basket in sorted(link.basket.items()):
             means = reference_means(reference.filter(pl.col("indicator").is_in(list(basket))))
-            frame = index_points(
-                now,
-                node_weights=node_weights(work, link, root),
-                reference_totals=means,
-                base_points=framework.base_points,
-            )
-            frames.append(_blind(_with_status(work, frame), now, node_weights(work, link, root)))
+            weights = node_weights(work, link, root)
+            frame = index_points(now, node_weights=weights, reference_totals=means, base_points=framework.base_points)
+            frames.append(_blind(_with_status(work, frame), now, weights))
         return pl.concat(frames).sort("node", "place")
 
     outcome = commit(

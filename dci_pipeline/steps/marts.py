@@ -163,9 +163,10 @@ def quality_of_period(work: Work, period: Period | None) -> Outcome:
 
     validated = {feed: warehouse.slices("validation", f"{feed}_verdict", period) for feed in framework.feeds}
 
-    def slice_of(table: str, partner: str) -> pl.DataFrame | None:
-        there = partner in warehouse.slices("validation", table, period)
-        return warehouse.read("validation", table, period, partner=partner) if there else None
+    def slice_of(feed: str, name: str, partner: str) -> pl.DataFrame | None:
+        if partner not in validated[feed]:
+            return None
+        return warehouse.read("validation", f"{feed}_{name}", period, partner=partner)
 
     def compute() -> pl.DataFrame:
         shares_imputed: dict[str, float | None] = {}
@@ -176,8 +177,8 @@ def quality_of_period(work: Work, period: Period | None) -> Outcome:
             quality.SliceQuality(
                 feed,
                 partner,
-                slice_of(f"{feed}_verdict", partner),
-                slice_of(f"{feed}_sums", partner),
+                slice_of(feed, "verdict", partner),
+                slice_of(feed, "sums", partner),
                 rejected_rows(work, period, feed, partner) if partner in validated[feed] else 0,
                 found[partner].sha256 if partner in found else None,
                 framework.feeds[feed].version,

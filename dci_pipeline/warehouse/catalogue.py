@@ -18,6 +18,7 @@ import duckdb
 
 from dci_pipeline.contracts import TableContract
 from dci_pipeline.framework import Framework
+from dci_pipeline.warehouse.layout import Layout
 from dci_pipeline.warehouse.stamps import code_version
 from dci_pipeline.warehouse.store import Warehouse, write_beside
 
@@ -39,13 +40,7 @@ class Built:
 
 def up_to_date(warehouse: Warehouse, framework: Framework) -> bool:
     """Whether the published file was built from what is committed now, and is still the file that was built."""
-    layout = warehouse.layout
-    done = layout.catalogue_stamp
-    return (
-        layout.catalogue.is_file()
-        and done.is_file()
-        and done.read_bytes() == _record(_stamp(warehouse, framework)[1], layout.catalogue)
-    )
+    return _is_published(warehouse.layout, _stamp(warehouse, framework)[1])
 
 
 def build(warehouse: Warehouse, framework: Framework) -> Built:
@@ -55,7 +50,7 @@ def build(warehouse: Warehouse, framework: Framework) -> Built:
     """
     layout = warehouse.layout
     parts, stamp, version = _stamp(warehouse, framework)
-    if up_to_date(warehouse, framework):
+    if _is_published(layout, stamp):
         return Built(layout.catalogue, len(parts), -1, version, changed=False)
     layout.root.mkdir(parents=True, exist_ok=True)
     beside = layout.root / f".{layout.catalogue.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
@@ -69,6 +64,11 @@ def build(warehouse: Warehouse, framework: Framework) -> Built:
                 leftover.unlink()
     write_beside(layout.catalogue_stamp, record)
     return Built(layout.catalogue, len(parts), rows, version, changed=True)
+
+
+def _is_published(layout: Layout, stamp: str) -> bool:
+    done = layout.catalogue_stamp
+    return layout.catalogue.is_file() and done.is_file() and done.read_bytes() == _record(stamp, layout.catalogue)
 
 
 def _stamp(warehouse: Warehouse, framework: Framework) -> tuple[dict[str, list[Path]], str, str]:

@@ -24,11 +24,11 @@ from dci_pipeline.contracts import FeedContract
 from dci_pipeline.feeds import typing
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
+from dci_pipeline.warehouse import refusals
 from dci_pipeline.warehouse.layout import RECEIPT, TYPED, Layout, checked_partner, safe_name
 from dci_pipeline.warehouse.locks import lock
 
 _CHUNK = 1 << 20
-_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,7 @@ def land(
     all name another partner.
     """
     checked_partner(partner)
-    if partner not in contract.partners:
-        raise Finding(
-            "a partner the contract does not expect",
-            where=f"{contract.index}/{contract.feed}",
-            found=partner,
-            expected="one of " + ", ".join(contract.partners),
-            todo="check --partner, or add the partner to the contract",
-        )
+    refusals.refuse_unexpected_partner(partner, contract)
     splits = contract.role("period") is not None
     if period is None and not splits:
         raise Finding(
@@ -144,77 +137,11 @@ def land(
 
 def read_file(path: Path, *, contract: FeedContract, cadence: str, period: Period | None) -> Iterator[pl.DataFrame]:
     """The typed batches of one file outside the warehouse: what a partner's check and landing both see."""
-    refuse_no_file(path)
+    refusals.refuse_no_file(path)
     with path.open("rb") as stream:
         yield from typing.typed(
             stream, name=path.name, size=path.stat().st_size, contract=contract, cadence=cadence, file=0, period=period
         )
-
-
-def refuse_no_file(path: Path) -> None:
-    """Raise Finding unless there is a file at `path`."""
-    if path.is_file():
-        return
-    there = path.exists()
-    raise Finding(
-        "not a file" if there else "no such file",
-        where=str(path),
-        found="a directory" if path.is_dir() else "no ordinary file" if there else "nothing",
-        expected="a file",
-        todo="name the files in it one by one" if path.is_dir() else "check the path",
-    )
-
-
-def refuse_wrong_period(name: str, tally: dict[str, Any], contract: FeedContract, period: Period | None) -> None:
-    """Raise Finding when a file has dates and not one of them lies in the period it was sent for."""
-    if period is None or not tally.get("dated") or tally.get("inside"):
-        return
-    raise Finding(
-        f"dates of another {period.cadence}",
-        where=name,
-        found=f"{tally['first']} to {tally['last']} in column {tally['column']}",
-        expected=f"{period.start} to before {period.end} ({period})",
-        todo=f"send the file for {period}, or give the {period.cadence} it is for",
-    )
-
-
-def tally_dates(tally: dict[str, Any], frame: pl.DataFrame, contract: FeedContract, period: Period | None) -> None:
-    """Count into `tally` how many dates of a batch lie inside the period, and their range."""
-    column = contract.role("date")
-    if column is None or period is None:
-        return
-    dates = frame[column.name].drop_nulls()
-    if dates.is_empty():
-        return
-    tally["column"] = column.name
-    tally["dated"] = tally.get("dated", 0) + dates.len()
-    tally["inside"] = tally.get("inside", 0) + int(((dates >= period.start) & (dates < period.end)).sum())
-    first, last = dates.min(), dates.max()
-    tally["first"] = min(tally.get("first", first), first)
-    tally["last"] = max(tally.get("last", last), last)
-
-
-def refuse_wrong_partner(name: str, tally: dict[str, Any], contract: FeedContract, partner: str) -> None:
-    """Raise Finding when a file names partners and not one of its rows is of the one it was sent for."""
-    column, found = contract.role("partner"), tally.get("partners", {})
-    if column is None or not found or partner in found:
-        return
-    few = ", ".join(list(found)[:_FEW])
-    raise Finding(
-        "rows of another partner",
-        where=name,
-        found=f"{few}{', …' if len(found) > _FEW else ''} in column {column.source}",
-        expected=partner,
-        todo=f"send the file of {partner}, or give the partner it is of",
-    )
-
-
-def tally_partners(tally: dict[str, Any], frame: pl.DataFrame, contract: FeedContract) -> None:
-    """Note in `tally` which partners the rows of a batch name, in order of appearance."""
-    column = contract.role("partner")
-    if column is not None:
-        names = frame[column.name].drop_nulls().unique(maintain_order=True).cast(pl.String)
-        tally.setdefault("partners", {}).update(dict.fromkeys(names))
 
 
 def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list[tuple[Part, Path]]:
@@ -223,7 +150,7 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
     folder.mkdir()
     parts: dict[str, tuple[Part, Path]] = {}
     for source in files:
-        refuse_no_file(source)
+        refusals.refuse_no_file(source)
         size = source.stat().st_size
         if size > contract.max_bytes:
             raise Finding(
@@ -290,8 +217,8 @@ def _type(
                     file=number,
                     period=period,
                 ):
-                    tally_dates(tally, frame, contract, period)
-                    tally_partners(tally, frame, contract)
+                    refusals.tally_dates(tally, frame, contract, period)
+                    refusals.tally_partners(tally, frame, contract)
                     pieces = (
                         {period: frame} if contract.role("period") is None else typing.split(frame, contract, cadence)
                     )
@@ -305,8 +232,8 @@ def _type(
                             )
                         writers[piece_period].write_table(table, row_group_size=250_000)
                         rows[piece_period] = rows.get(piece_period, 0) + piece.height
-            refuse_wrong_period(part.name, tally, contract, period)
-            refuse_wrong_partner(part.name, tally, contract, partner)
+            refusals.refuse_wrong_period(part.name, tally, contract, period)
+            refusals.refuse_wrong_partner(part.name, tally, contract, partner)
     finally:
         for writer in writers.values():
             writer.close()
