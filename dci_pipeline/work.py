@@ -77,11 +77,11 @@ class Step:
 class Work:
     """One index, opened once per process."""
 
-    def __init__(self, settings: Settings, index: str, *, dry: bool = False):
+    def __init__(self, settings: Settings, index: str):
         self.settings = settings
         self.index = index
         # A dry piece of work finds out what is out of date and computes nothing: its outcomes say 'stale'.
-        self.dry = dry
+        self.dry = False
 
     def as_dry(self) -> Work:
         """The same work, dry; what has been read already is not read again."""
