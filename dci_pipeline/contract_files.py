@@ -6,7 +6,7 @@ meaning, unit and key. Anything in a file that nobody reads is an error that nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,10 +91,11 @@ _FEED_CUSTOM = {
     "licence",
     "thresholds",
 }
-_COLUMN_CUSTOM = {"role", "source", "multiplier", "round", "collectedSince", "unit"}
+_COLUMN_CUSTOM = {"role", "source", "sourceParts", "multiplier", "round", "collectedSince", "unit"}
+_SOURCE_PARTS = {"columns", "separator"}
 _FILE = {"encoding", "delimiter", "maxBytes"}
 _PARTNER = {"partner", "name_zh", "name_en"}
-_DISCLOSURE = {"status", "scope", "date", "reason"}
+_DISCLOSURE = {"status", "scope", "date", "reason", "publicTotals"}
 _THRESHOLDS = {"every_rule", "coverage", "completeness"}
 
 ROLES = ("partner", "record_id", "date", "period", "place", "dimension", "measure")
@@ -150,6 +151,7 @@ def read_feed(path: Path, *, index: str) -> FeedContract:
         str(entry["partner"]): {key: str(value) for key, value in entry.items()}
         for entry in (only(item, _PARTNER, where=f"{where} partners") for item in need(custom, "partners", where))
     }
+    disclosure = only(custom.get("disclosure") or {}, _DISCLOSURE, where=f"{where} disclosure")
     return FeedContract(
         index=index,
         feed=str(raw["name"]),
@@ -166,10 +168,8 @@ def read_feed(path: Path, *, index: str) -> FeedContract:
         absent_row=absent_row,
         row_filter={str(key): str(value) for key, value in dict(custom.get("rowFilter") or {}).items()},
         ignored=tuple(str(name) for name in custom.get("ignoredColumns") or ()),
-        disclosure={
-            str(key): str(value)
-            for key, value in only(custom.get("disclosure") or {}, _DISCLOSURE, where=f"{where} disclosure").items()
-        },
+        disclosure={str(key): str(value) for key, value in disclosure.items() if key != "publicTotals"},
+        public_totals=_public_totals(disclosure.get("publicTotals"), columns, f"{where} disclosure.publicTotals"),
         coverage=usual["coverage"],
         completeness=usual["completeness"],
         sha256=content_hash(raw),
@@ -245,6 +245,7 @@ def _column(entry: dict[str, Any], where: str, limits: dict[str, dict[str, Any]]
             expected="logicalType: integer and logicalTypeOptions.maximum",
             todo="count in minor units (fen, bytes, seconds); sums are exact only over bounded integers",
         )
+    parts, separator = _source_parts(custom, type_, at)
     values: tuple[str, ...] = ()
     for item in entry.get("quality") or ():
         limit = only(item, _QUALITY, where=f"{at} quality")
@@ -260,7 +261,7 @@ def _column(entry: dict[str, Any], where: str, limits: dict[str, dict[str, Any]]
         name=name,
         type=type_,
         role=role,
-        source=str(custom.get("source", name)),
+        source=separator.join(parts) if parts else str(custom.get("source", name)),
         required=bool(entry.get("required", False)),
         minimum=options.get("minimum"),
         maximum=options.get("maximum"),
@@ -273,7 +274,26 @@ def _column(entry: dict[str, Any], where: str, limits: dict[str, dict[str, Any]]
         unit=str(custom.get("unit", "")),
         label=str(entry.get("businessName", "")),
         description=sentence(entry.get("description")),
+        parts=parts,
+        separator=separator,
     )
+
+
+def _source_parts(custom: Mapping[str, Any], type_: str, at: str) -> tuple[tuple[str, ...], str]:
+    """The file's columns a text is joined from, with what stands between: a name may be unique only with another's."""
+    if "sourceParts" not in custom:
+        return (), ""
+    raw = only(custom["sourceParts"], _SOURCE_PARTS, where=f"{at} sourceParts")
+    parts = tuple(str(name) for name in need(raw, "columns", f"{at} sourceParts"))
+    separator = str(need(raw, "separator", f"{at} sourceParts"))
+    if type_ != "string" or len(parts) < 2 or not separator or "source" in custom:
+        raise Finding(
+            "a column joined from parts is a text of two or more columns",
+            where=at,
+            found=f"logicalType {type_}, sourceParts {raw}" + (", source" if "source" in custom else ""),
+            expected="logicalType: string and sourceParts {columns: [two, or_more], separator: /}, without source",
+        )
+    return parts, separator
 
 
 def _limits(quality: object, where: str) -> dict[str, dict[str, Any]]:
@@ -304,6 +324,17 @@ def _custom(entries: object, allowed: Iterable[str], where: str) -> dict[str, An
         entry = only(item, {"property", "value", "description"}, where=f"{where} customProperties")
         found[str(need(entry, "property", where))] = entry.get("value")
     return only(found, allowed, where=f"{where} customProperties")
+
+
+def _public_totals(given: object, columns: tuple[Column, ...], where: str) -> tuple[str, ...]:
+    """The measures whose national total may be published. Raises Finding for anything but measures of the feed."""
+    measures = [column.name for column in columns if column.role == "measure"]
+    names = [str(name) for name in cast("list[object]", given)] if isinstance(given, list) else []
+    if (given is not None and not names) or not set(names) <= set(measures) or len(set(names)) < len(names):
+        raise Finding(
+            "not a list of measures of the feed", where=where, found=repr(given), expected="of " + ", ".join(measures)
+        )
+    return tuple(names)
 
 
 def _one_name(columns: tuple[Column, ...], where: str) -> None:

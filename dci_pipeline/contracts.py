@@ -30,6 +30,13 @@ class Column:
     unit: str = ""
     label: str = ""
     description: str = ""
+    parts: tuple[str, ...] = ()
+    separator: str = ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns of the partner's file it is read from: one, or the parts that are joined by the separator."""
+        return self.parts or (self.source,)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class FeedContract:
     row_filter: Mapping[str, str]
     ignored: tuple[str, ...]
     disclosure: Mapping[str, str]
+    public_totals: tuple[str, ...]
     coverage: Threshold
     completeness: Threshold
     sha256: str
@@ -98,7 +106,8 @@ class FeedContract:
     @property
     def file_columns(self) -> tuple[str, ...]:
         """Every column name a partner's file has: those kept, those filtered on, those known and ignored."""
-        names = [column.source for column in self.columns] + list(self.row_filter) + list(self.ignored)
+        names = [name for column in self.columns for name in column.sources]
+        names += [*self.row_filter, *self.ignored]
         return tuple(dict.fromkeys(names))
 
 

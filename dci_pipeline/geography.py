@@ -6,7 +6,7 @@ Reads the geography folder; resolves nothing itself beyond giving, for one perio
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,8 @@ _FILES = {
     "aliases": ("alias", "alias_type", "place", "valid_from", "valid_to", "ambiguous", "note"),
     "excluded": ("alias", "name_zh", "reason"),
 }
+
+_MEMBER = ("primary", "coverage", "valid_from", "valid_to")
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,8 @@ def _valid(period: Period) -> pl.Expr:
     )
 
 
-def read_geography(folder: Path) -> Geography:
-    """The geography under an index's folder.
+def read_geography(folder: Path, derived: Mapping[str, tuple[str, ...]] | None = None) -> Geography:
+    """The geography under an index's folder, with the group types of `derived` added: {type: the two it crosses}.
 
     Raises Finding naming file and column for an unknown column, and file and code for a name that points nowhere.
     """
@@ -141,9 +143,80 @@ def read_geography(folder: Path) -> Geography:
             [pl.col(column).str.to_date("%Y-%m-%d") for column in dates]
             + [pl.col(column).cast(pl.Float64) for column in ("lon", "lat") if column in columns]
         )
+    for crossed, of in sorted((derived or {}).items()):
+        digest.update(repr((crossed, of)).encode())
+        groups, membership = _cross(frames["groups"], frames["membership"], crossed, of, where=where)
+        frames["groups"], frames["membership"] = groups, membership
     geography = Geography(**frames, sha256=digest.hexdigest())
     _check(geography, where)
     return geography
+
+
+def _cross(
+    groups: pl.DataFrame, membership: pl.DataFrame, crossed: str, of: tuple[str, ...], *, where: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Groups and memberships with one more type: a group for each pair of groups of two types that share a place.
+
+    A place is in the pair while it is in both, and counts there in sums where it counts in both. The pair's code is
+    'prd:4' for prd and t4: of a numbered code the number. Raises Finding for a type that is not there, one that is
+    there already, and pairs whose codes do not differ.
+    """
+    kinds = set(groups["type"])
+    if len(of) != 2 or not set(of) <= kinds or crossed in kinds:
+        raise Finding(
+            "a type of group that cannot be made of two others",
+            where=f"{where}/groups.csv",
+            found=f"{crossed} of {', '.join(of)}",
+            expected=f"a new type of two among {', '.join(sorted(kinds))}",
+            todo="correct the entry of the index file, or list the groups it names",
+        )
+    pairs = _pairs(membership, *of)
+    named = (
+        pairs.select("group", "group_2", "pair")
+        .unique()
+        .join(groups.filter(pl.col("type") == of[0]), left_on="group", right_on="code")
+        .join(groups.filter(pl.col("type") == of[1]), left_on="group_2", right_on="code", suffix="_2")
+        .sort("pair", "group_2")
+    )
+    alike = named.filter(pl.col("pair").is_duplicated())["pair"].unique().sort().to_list()
+    if alike:
+        raise Finding("crossed groups with one code", where=f"{where}/groups.csv", found=", ".join(alike[:10]))
+    new_groups = named.select(
+        type=pl.lit(crossed),
+        code="pair",
+        name_zh=pl.concat_str("name_zh", "name_zh_2", separator="·"),
+        name_en=pl.concat_str("name_en", "name_en_2", separator=", "),
+        short_zh=pl.concat_str("short_zh", "short_zh_2", separator="·"),
+        valid_from=pl.max_horizontal("valid_from", "valid_from_2"),
+        valid_to=pl.min_horizontal("valid_to", "valid_to_2"),
+        source=pl.lit(f"derived: {of[0]} x {of[1]}"),
+    )
+    new_members = pairs.select(
+        "place", pl.lit(crossed).alias("group_type"), group="pair", **{name: name for name in _MEMBER}
+    )
+    return pl.concat([groups, new_groups]), pl.concat([membership, new_members])
+
+
+def _pairs(membership: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
+    """Places in a group of both types at once: [place, group, group_2, pair, primary, coverage, valid_from, valid_to].
+
+    Sorted by place, pair, valid_from.
+    """
+    one, other = (membership.filter(pl.col("group_type") == kind).drop("group_type") for kind in (first, second))
+    counts = (pl.col("primary") == "1") & (pl.col("primary_2") == "1")
+    return (
+        one.join(other, on="place", suffix="_2")
+        .with_columns(
+            pair=pl.concat_str("group", pl.col("group_2").str.replace("^[^0-9]+([0-9]+)$", "$1"), separator=":"),
+            primary=pl.when(counts).then(pl.lit("1")).otherwise(pl.lit("0")),
+            coverage=pl.when(pl.col("coverage") == pl.col("coverage_2")).then("coverage").otherwise(pl.lit("partial")),
+            valid_from=pl.max_horizontal("valid_from", "valid_from_2"),
+            valid_to=pl.min_horizontal("valid_to", "valid_to_2"),
+        )
+        .filter((pl.col("valid_from") < pl.col("valid_to")).fill_null(True))
+        .select("place", "group", "group_2", "pair", *_MEMBER)
+        .sort("place", "pair", "valid_from", nulls_last=False)
+    )
 
 
 def _check(geography: Geography, where: str) -> None:

@@ -81,7 +81,7 @@ def show(feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed.")],
         [
             [
                 ("* " if column.required else "  ") + column.name,
-                column.source,
+                " and ".join(column.sources),
                 column.type,
                 column.role,
                 _limits(column),

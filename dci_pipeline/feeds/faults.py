@@ -43,16 +43,20 @@ _NOWHERE = "no such place"
 
 @dataclass(frozen=True)
 class Planted:
-    """A faulty delivery: its rows, the `file_row` numbers each rule must reject, the places no row names any more."""
+    """A faulty delivery: its rows, the `file_row` numbers each rule must reject, the places no row names any more.
+
+    `copied` are the records that copies were made of: good ones, but only while they stay as they are.
+    """
 
     frame: pl.DataFrame
     rows: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     places: list[str] = field(default_factory=list[str])
+    copied: list[int] = field(default_factory=list[int])
 
     @property
     def hit(self) -> set[int]:
-        """Every record touched so far: to be passed to the next planting as `avoid`."""
-        return {row for rows in self.rows.values() for row in rows}
+        """Every record to be left alone from now on: to be passed to the next planting as `avoid`."""
+        return {row for rows in self.rows.values() for row in rows} | set(self.copied)
 
 
 def names(contract: FeedContract) -> list[str]:
@@ -218,7 +222,7 @@ def _copies(text: pl.DataFrame, contract: FeedContract, rows: list[int], *, conf
     copies = text[[row - 1 for row in rows]]
     new = list(range(text.height + 1, text.height + 1 + len(rows)))
     if not conflict:
-        return Planted(pl.concat([text, copies]), {"key.unique": new})
+        return Planted(pl.concat([text, copies]), {"key.unique": new}, copied=rows)
     measure = contract.roles("measure")[0]
     step = Decimal(1) / (measure.multiplier or 1)
     changed = [str(Decimal(value) + (step if Decimal(value) <= step else -step)) for value in copies[measure.source]]

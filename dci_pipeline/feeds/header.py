@@ -12,7 +12,8 @@ from dci_pipeline.findings import Finding
 
 def kept(contract: FeedContract) -> list[str]:
     """The file's columns that are read: those of the contract and those it filters rows on."""
-    return list(dict.fromkeys([column.source for column in contract.columns] + list(contract.row_filter)))
+    names = [name for column in contract.columns for name in column.sources]
+    return list(dict.fromkeys([*names, *contract.row_filter]))
 
 
 def check_columns(found: Sequence[str], *, name: str, contract: FeedContract) -> list[str]:

@@ -110,7 +110,7 @@ def _typed_batch(
     values: list[pl.Series] = []
     reasons: list[pl.Series] = []
     for column in contract.columns:
-        raw = batch[column.source].alias(column.name)
+        raw = _raw(batch, column)
         value, says = _value(raw, column)
         if column.collected_since is not None:
             early = _too_early(batch, column, contract, cadence, period)
@@ -130,6 +130,14 @@ def _typed_batch(
         batch[reading.FILE_ROW].alias("file_row"),
         unparsed.alias("unparsed"),
     )
+
+
+def _raw(batch: pl.DataFrame, column: Column) -> pl.Series:
+    """A column as it was sent; one joined from parts is empty where any part is."""
+    if not column.parts:
+        return batch[column.source].alias(column.name)
+    texts = [_as_text(batch[name]) for name in column.parts]
+    return pl.select(pl.concat_str(texts, separator=column.separator).alias(column.name)).to_series()
 
 
 def _reason(raw: pl.Series, bad: pl.Series, column: Column, says: str) -> pl.Series:

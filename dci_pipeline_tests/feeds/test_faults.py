@@ -115,6 +115,15 @@ def test_faults_add_up_on_records_of_their_own(contract: FeedContract, sent: dic
     assert all(len(rows) == 5 for rows in truth.values())
 
 
+def test_what_a_copy_was_made_of_is_left_alone(sent: dict[str, pl.DataFrame]) -> None:
+    contract = FEEDS[0]
+    frame = sent[contract.feed].head(20)
+    doubled = plant(frame, contract, "key.unique", 10)
+    ragged = plant(doubled.frame, contract, "row.shape", 10, avoid=doubled.hit)
+    typed = read(encoding.encode(ragged.frame, contract), contract)
+    assert violations(typed, contract, partner_of(contract)) == doubled.rows | ragged.rows
+
+
 @pytest.mark.parametrize("contract", FEEDS, ids=lambda item: item.feed)
 class TestWholeFile:
     @pytest.mark.parametrize(
