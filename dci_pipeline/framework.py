@@ -6,7 +6,7 @@ Structure only. Weights come from expert scores, places from the geography, feed
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,8 +17,22 @@ from dci_pipeline.periods import Period
 
 
 @dataclass(frozen=True)
+class Quality:
+    """A rating or rate that turns a volume into a volume of quality (METHOD section 5).
+
+    A row counts measure x |column - worst|; the constant 1 / |best - worst| drops out of every share. `per` turns the
+    column into the unit in which the rate itself is published.
+    """
+
+    column: str
+    worst: int
+    best: int
+    per: int
+
+
+@dataclass(frozen=True)
 class Node:
-    """One node of a tree; a leaf names the feed, measure and rows it is made of."""
+    """One node of a tree; a leaf names the feed, measure and rows it is made of. A root may name its types of place."""
 
     node: str
     parent: str | None
@@ -34,6 +48,66 @@ class Node:
     feed: str | None
     measure: str | None
     where: Mapping[str, str]
+    quality: Quality | None = None
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a breakdown: the values of the column, or the child nodes, that it gathers."""
+
+    member: str
+    name_zh: str
+    name_en: str
+    of: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """A node split by a column of its feed, or by its children when `column` is None. Its members are no nodes."""
+
+    dimension: str
+    node: str
+    name_zh: str
+    name_en: str
+    column: str | None
+    members: tuple[Member, ...]
+    assumption: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """One key indicator: a leaf followed as index points, as an amount in a unit, or per another indicator."""
+
+    tracked: str
+    node: str
+    name_zh: str
+    name_en: str
+    form: str
+    unit: str
+    divisor: float
+    per: str | None
+    per_day: bool
+
+
+@dataclass(frozen=True)
+class Divide:
+    """How the digital divide is measured, and which groups Theil's index is split by (METHOD section 10)."""
+
+    measure: str
+    theil_groups: str | None
+    assumption: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class AppCategories:
+    """Where penetration and time per user come from: a breakdown's dimension, and the nodes of users and seconds."""
+
+    dimension: str
+    users: str
+    seconds: str
 
 
 @dataclass(frozen=True)
@@ -46,17 +120,26 @@ class Link:
     end: Period | None
     wave: Mapping[str, str]
     basket: Mapping[str, tuple[str, ...]]
+    assumption: bool = False
+    reason: str = ""
+    of: str = ""
+
+    @property
+    def declared(self) -> str:
+        """The link of the index file this one repeats: itself, but for the later years of `annual_overlap`."""
+        return self.of or self.link
 
 
 @dataclass(frozen=True)
 class EntityType:
-    """A kind of place or group in the published tables."""
+    """A kind of place or group in the published tables; `of` names the two kinds of group it is the cross of."""
 
     type: str
     table: str | None
     ranked: bool
     member: bool
     is_group: bool
+    of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +172,12 @@ class Framework:
     nation_imputed_limit: float
     place_imputed_limit: float
     nodes: tuple[Node, ...]
+    auxiliary: tuple[Node, ...]
+    breakdowns: tuple[Breakdown, ...]
+    tracker: tuple[Tracked, ...]
+    divide: Divide
+    app_categories: AppCategories | None
+    ranking_scopes: tuple[str, ...]
     feeds: Mapping[str, FeedContract]
     tables: Mapping[str, TableContract]
     waves: Mapping[str, Wave]
@@ -108,8 +197,50 @@ class Framework:
         """Every node made of a feed, in the file's order, in the basket or not."""
         return tuple(node for node in self.nodes if node.feed)
 
+    @cached_property
+    def indicators(self) -> tuple[Node, ...]:
+        """Everything that gets a value: the leaves, then what is observed beside the trees."""
+        return (*self.leaves, *self.auxiliary)
+
     def leaves_of(self, feed: str) -> tuple[Node, ...]:
-        return tuple(node for node in self.leaves if node.feed == feed)
+        """The indicators made of a feed."""
+        return tuple(node for node in self.indicators if node.feed == feed)
+
+    def leaves_under(self, node: str) -> tuple[Node, ...]:
+        """The leaves under a node, itself when it is one."""
+        found: list[Node] = []
+        for leaf in self.leaves:
+            current: str | None = leaf.node
+            while current is not None and current != node:
+                current = self.by_node[current].parent
+            if current == node:
+                found.append(leaf)
+        return tuple(found)
+
+    def places_of_feed(self, feed: str) -> tuple[str, ...]:
+        """The types of place a feed is about: those of the trees it feeds, in the order of the index file."""
+        about = {kind for leaf in self.leaves_of(feed) for kind in self.places_of(leaf)}
+        return tuple(entity.type for entity in self.place_types if entity.type in about)
+
+    def splits_of(self, feed: str) -> tuple[tuple[str, str], ...]:
+        """The (indicator, column) pairs of a feed that a breakdown asks for, each once, sorted."""
+        return tuple(
+            sorted(
+                {
+                    (leaf.node, breakdown.column)
+                    for breakdown in self.breakdowns
+                    if breakdown.column is not None
+                    for leaf in self.leaves_under(breakdown.node)
+                    if leaf.feed == feed
+                }
+            )
+        )
+
+    def places_of(self, indicator: Node | str) -> tuple[str, ...]:
+        """The types of place a tree, and so everything in it, is made of."""
+        node = self.by_node[indicator] if isinstance(indicator, str) else indicator
+        root = self.by_node[self.root_of(node.node)] if node.node in self.by_node else node
+        return root.places or tuple(entity.type for entity in self.place_types)
 
     def children(self, node: str) -> tuple[str, ...]:
         return tuple(other.node for other in self.nodes if other.parent == node)
@@ -141,7 +272,25 @@ class Framework:
         for link in self.links:
             if link.start.start <= period.start and (link.end is None or period.start <= link.end.start):
                 current = link
-        return current
+        if current is None or self.chaining == "fixed_base":
+            return current
+        return self._annual(current, period)
+
+    def _annual(self, link: Link, period: Period) -> Link:
+        """The yearly link of `annual_overlap` a period lies in: on the year before, with the declared link's basket."""
+        years = (12 * (period.start.year - link.start.start.year) + period.start.month - link.start.start.month) // 12
+        if years == 0:
+            return link
+        start = link.start.shift(years * link.start.per_year)
+        reference = tuple(start.shift(-step) for step in range(start.per_year, 0, -1))
+        return replace(link, link=f"{link.link}_{start.start.year}", start=start, reference=reference, of=link.declared)
+
+    def chain(self, link: Link) -> tuple[Link, ...]:
+        """Every link up to and including this one, in order."""
+        found = [link]
+        while (before := self.link_at(found[0].start.shift(-1))) is not None:
+            found.insert(0, before)
+        return tuple(found)
 
     def period(self, text: str, *, where: str = "") -> Period:
         return periods.parse(text, self.cadence, where=where)

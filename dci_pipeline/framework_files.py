@@ -10,7 +10,22 @@ from pathlib import Path
 from dci_pipeline import contract_files, periods
 from dci_pipeline.data_files import content_hash, only, read_yaml
 from dci_pipeline.findings import Finding
-from dci_pipeline.framework import EntityType, Framework, Link, Node, Wave
+from dci_pipeline.framework import (
+    AppCategories,
+    Breakdown,
+    Divide,
+    EntityType,
+    Framework,
+    Link,
+    Member,
+    Node,
+    Quality,
+    Tracked,
+    Wave,
+)
+from dci_pipeline.framework_checks import NATION, check_framework
+
+DIVIDES = ("range_over_mean", "mean_over_min", "p50_p10", "p75_p25", "p80_p20")
 
 _INDEX = {
     "index",
@@ -24,12 +39,17 @@ _INDEX = {
     "links",
     "missing",
     "nodes",
+    "auxiliary",
     "breakdowns",
+    "tracker",
+    "divide",
+    "app_categories",
+    "ranking",
 }
 _NATION = {"code", "name_zh", "name_en"}
 _ENTITIES = {"places", "groups"}
-_PLACE_TYPE = {"type", "table", "ranked", "member", "name_zh", "name_en"}
-_LINK = {"link", "reference_start", "reference_end", "start", "end", "wave", "basket"}
+_PLACE_TYPE = {"type", "table", "ranked", "member", "name_zh", "name_en", "of"}
+_LINK = {"link", "reference_start", "reference_end", "start", "end", "wave", "basket", "assumption", "reason"}
 _MISSING = {"late_feed", "carry_periods", "nation_imputed_limit", "place_imputed_limit"}
 _NODE = {
     "node",
@@ -46,7 +66,16 @@ _NODE = {
     "feed",
     "measure",
     "where",
+    "quality",
+    "places",
 }
+_QUALITY = {"column", "worst", "best", "per"}
+_BREAKDOWN = {"dimension", "node", "name_zh", "name_en", "column", "members", "assumption", "reason"}
+_MEMBER = {"member", "name_zh", "name_en", "of"}
+_TRACKED = {"tracked", "node", "name_zh", "name_en", "form", "unit", "divisor", "per", "per_day"}
+_DIVIDE = {"measure", "theil_groups", "assumption", "reason"}
+_APP_CATEGORIES = {"dimension", "users", "seconds"}
+_RANKING = {"scopes"}
 _WAVE = {"wave", "effective_from", "assumption", "reason", "description"}
 _SCORES = ("wave", "expert", "node", "child", "score")
 
@@ -95,6 +124,12 @@ def read_framework(root: Path, index: str) -> Framework:
         nation_imputed_limit=float(missing["nation_imputed_limit"]),
         place_imputed_limit=float(missing["place_imputed_limit"]),
         nodes=nodes,
+        auxiliary=tuple(_node(item, where) for item in raw.get("auxiliary") or ()),
+        breakdowns=tuple(_breakdown(item, where) for item in raw.get("breakdowns") or ()),
+        tracker=tuple(_tracked(item, where) for item in raw.get("tracker") or ()),
+        divide=_divide(raw.get("divide") or {}, where),
+        app_categories=_app_categories(raw.get("app_categories"), where),
+        ranking_scopes=_scopes(raw.get("ranking") or {}, where),
         feeds=feeds,
         tables={path.stem: contract_files.read_table(path, index=index) for path in _yaml(folder / "marts")},
         waves=waves,
@@ -107,7 +142,7 @@ def read_framework(root: Path, index: str) -> Framework:
         ),
         folder=folder,
     )
-    _check(framework, where)
+    check_framework(framework, where=where)
     return framework
 
 
@@ -138,7 +173,92 @@ def _node(item: object, where: str) -> Node:
         feed=raw.get("feed"),
         measure=raw.get("measure"),
         where={str(key): str(value) for key, value in dict(raw.get("where") or {}).items()},
+        quality=_quality(raw.get("quality"), at),
+        places=tuple(str(item) for item in raw.get("places") or ()),
     )
+
+
+def _quality(item: object, at: str) -> Quality | None:
+    if item is None:
+        return None
+    raw = only(item, _QUALITY, where=f"{at} quality")
+    quality = Quality(str(raw["column"]), int(raw["worst"]), int(raw["best"]), int(raw.get("per", 1)))
+    if quality.worst == quality.best or quality.per < 1:
+        raise Finding("a quality that cannot differ", where=at, found=raw, expected="worst and best apart, per above 0")
+    return quality
+
+
+def _breakdown(item: object, where: str) -> Breakdown:
+    raw = only(item, _BREAKDOWN, where=f"{where} breakdowns")
+    at = f"{where} breakdown {raw.get('dimension')!r} of {raw.get('node')!r}"
+    members: list[Member] = []
+    for entry in raw["members"]:
+        entry = only(entry, _MEMBER, where=f"{at} members")
+        of = tuple(str(value) for value in entry.get("of") or (entry["member"],))
+        name = str(entry.get("name_zh") or entry["member"])
+        members.append(Member(str(entry["member"]), name, str(entry.get("name_en") or name), of))
+    gathered = [value for member in members for value in member.of]
+    if len(set(gathered)) != len(gathered) or len({member.member for member in members}) != len(members):
+        raise Finding("a member is listed twice", where=at, found=", ".join(gathered))
+    return Breakdown(
+        dimension=str(raw["dimension"]),
+        node=str(raw["node"]),
+        name_zh=str(raw.get("name_zh", "")),
+        name_en=str(raw.get("name_en", "")),
+        column=str(raw["column"]) if raw.get("column") else None,
+        members=tuple(members),
+        assumption=bool(raw.get("assumption", False)),
+        reason=str(raw.get("reason") or ""),
+    )
+
+
+def _tracked(item: object, where: str) -> Tracked:
+    raw = only(item, _TRACKED, where=f"{where} tracker")
+    form = str(raw["form"])
+    if form not in ("index", "absolute", "ratio") or (form == "ratio") != bool(raw.get("per")):
+        raise Finding(
+            "unknown form of a key indicator",
+            where=f"{where} tracker {raw.get('tracked')!r}",
+            found=f"form {form}, per {raw.get('per')}",
+            expected="index, absolute, or ratio with per",
+        )
+    return Tracked(
+        tracked=str(raw["tracked"]),
+        node=str(raw["node"]),
+        name_zh=str(raw.get("name_zh", "")),
+        name_en=str(raw.get("name_en", "")),
+        form=form,
+        unit=str(raw.get("unit", "")),
+        divisor=float(raw.get("divisor", 1)),
+        per=str(raw["per"]) if raw.get("per") else None,
+        per_day=bool(raw.get("per_day", False)),
+    )
+
+
+def _divide(item: object, where: str) -> Divide:
+    raw = only(item, _DIVIDE, where=f"{where} divide")
+    measure = str(raw.get("measure", DIVIDES[0]))
+    if measure not in DIVIDES:
+        raise Finding(
+            "unknown measure of the divide",
+            where=f"{where} divide",
+            found=measure,
+            expected="one of " + ", ".join(DIVIDES),
+        )
+    groups = str(raw["theil_groups"]) if raw.get("theil_groups") else None
+    return Divide(measure, groups, bool(raw.get("assumption", False)), str(raw.get("reason") or ""))
+
+
+def _app_categories(item: object, where: str) -> AppCategories | None:
+    if item is None:
+        return None
+    raw = only(item, _APP_CATEGORIES, where=f"{where} app_categories")
+    return AppCategories(str(raw["dimension"]), str(raw["users"]), str(raw["seconds"]))
+
+
+def _scopes(item: object, where: str) -> tuple[str, ...]:
+    raw = only(item, _RANKING, where=f"{where} ranking")
+    return tuple(str(scope) for scope in raw.get("scopes") or (NATION,))
 
 
 def _link(item: object, cadence: str, where: str) -> Link:
@@ -154,6 +274,8 @@ def _link(item: object, cadence: str, where: str) -> Link:
         end=periods.parse(raw["end"], cadence, where=at) if raw.get("end") else None,
         wave={str(key): str(value) for key, value in dict(raw["wave"]).items()},
         basket={str(key): tuple(str(leaf) for leaf in value) for key, value in dict(raw["basket"]).items()},
+        assumption=bool(raw.get("assumption", False)),
+        reason=str(raw.get("reason") or ""),
     )
 
 
@@ -168,6 +290,7 @@ def _entities(item: object, where: str) -> Iterable[EntityType]:
                 ranked=bool(entry.get("ranked", True)),
                 member=bool(entry.get("member", part == "places")),
                 is_group=part == "groups",
+                of=tuple(str(kind) for kind in entry.get("of") or ()),
             )
 
 
@@ -207,82 +330,3 @@ def _wave(path: Path) -> Wave:
         scores=tuple(scores),
         sha256=content_hash([side, scores]),
     )
-
-
-def _check(framework: Framework, where: str) -> None:
-    """Every name the index file uses exists: parents, feeds, measures, waves, baskets."""
-    if framework.chaining != "fixed_base" or len(framework.links) != 1:
-        raise Finding(
-            "a chain of links: the published tables are computed inside one link",
-            where=where,
-            found=f"chaining {framework.chaining}, {len(framework.links)} links",
-            expected="chaining: fixed_base and one link",
-            todo="keep one link; dci_pipeline.index.compute computes several from plain frames",
-        )
-    if framework.late_feed != "waits":
-        raise Finding(
-            "unknown policy for a late feed",
-            where=f"{where} missing.late_feed",
-            found=framework.late_feed,
-            expected="waits: a period is computed once every partner has delivered",
-        )
-    known = framework.by_node
-    if len(known) != len(framework.nodes):
-        raise Finding("a node is listed twice", where=where)
-    for node in framework.nodes:
-        at = f"{where} node {node.node!r}"
-        if node.parent is not None and node.parent not in known:
-            raise Finding("unknown parent", where=at, found=node.parent, expected="one of " + ", ".join(known))
-        if node.feed is None:
-            if node.status == "active" and not framework.children(node.node):
-                raise Finding("an active node without feed and without children", where=at, todo="set status: planned")
-            continue
-        contract = framework.feeds.get(node.feed)
-        if contract is None:
-            raise Finding("unknown feed", where=at, found=node.feed, expected="one of " + ", ".join(framework.feeds))
-        column = contract.by_name.get(node.measure or "")
-        if column is None or column.role != "measure":
-            raise Finding(
-                "not a measure of the feed",
-                where=at,
-                found=node.measure,
-                expected="one of " + ", ".join(item.name for item in contract.roles("measure")),
-            )
-        for name, value in node.where.items():
-            column = contract.by_name.get(name)
-            if column is None or column.role != "dimension" or (column.values and value not in column.values):
-                raise Finding(
-                    "not a value of a dimension of the feed",
-                    where=at,
-                    found=f"{name}: {value}",
-                    expected=", ".join(item.name for item in contract.roles("dimension")),
-                )
-    for link in framework.links:
-        at = f"{where} link {link.link!r}"
-        _same_keys(link, framework, at)
-        for root, basket in link.basket.items():
-            if link.wave[root] not in framework.waves:
-                raise Finding(
-                    "unknown wave", where=at, found=link.wave[root], expected="one of " + ", ".join(framework.waves)
-                )
-            for leaf in basket:
-                node = known.get(leaf)
-                if node is None or node.feed is None or framework.root_of(leaf) != root or node.status != "active":
-                    raise Finding(
-                        "not an active leaf of this tree",
-                        where=at,
-                        found=leaf,
-                        expected=", ".join(
-                            item.node for item in framework.leaves if framework.root_of(item.node) == root
-                        ),
-                    )
-
-
-def _same_keys(link: Link, framework: Framework, at: str) -> None:
-    if set(link.wave) != set(link.basket) or not set(link.basket) <= set(framework.roots):
-        raise Finding(
-            "wave and basket name the same trees",
-            where=at,
-            found=f"wave {sorted(link.wave)}, basket {sorted(link.basket)}",
-            expected="roots among " + ", ".join(framework.roots),
-        )

@@ -61,8 +61,8 @@ class Outcome:
 class Step:
     """One table's step: where it stands in the path, how often it runs, what it reads.
 
-    scope: 'period', 'year' or 'once'. reads: (key, how) with how one of same, window (the periods up to a year before),
-    previous, reference, history (every period of a year and of the years before) or all.
+    scope: 'period', 'year' or 'once'. reads: (key, how) with how one of same, window and two_years (periods back to the same one, one or two years before),
+    previous, reference, references (those of every link), history (every period of a year and of years before) or all.
     """
 
     key: Key
@@ -82,6 +82,10 @@ class Work:
         self.index = index
         # A dry piece of work finds out what is out of date and computes nothing: its outcomes say 'stale'.
         self.dry = False
+        # Entities over spans, by content: many tables of one run compare the same ones.
+        self.seen: dict[str, pl.DataFrame] = {}
+        # Whether a period may be published, by what it is made of: every table of every later year asks again.
+        self.checked: dict[tuple[object, ...], CheckResult] = {}
 
     def as_dry(self) -> Work:
         """The same work, dry; what has been read already is not read again."""
@@ -97,7 +101,8 @@ class Work:
     def geography(self) -> Geography:
         from dci_pipeline.geography import read_geography
 
-        return read_geography(self.settings.contracts / self.index)
+        derived = {entity.type: (entity.of[0], entity.of[1]) for entity in self.framework.group_types if entity.of}
+        return read_geography(self.settings.contracts / self.index, derived=derived)
 
     @cached_property
     def warehouse(self) -> Warehouse:

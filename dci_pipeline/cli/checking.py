@@ -21,6 +21,7 @@ from dci_pipeline.contracts import FeedContract
 from dci_pipeline.feeds import typing
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
+from dci_pipeline.steps.validation import names_of
 from dci_pipeline.validation import scan as heavy
 from dci_pipeline.validation import verdict as judged
 from dci_pipeline.warehouse import deliveries, refusals
@@ -211,13 +212,14 @@ def _judge(
             contract=contract,
             period=period,
             partner=partner,
-            aliases=work.geography.aliases_at(period),
+            aliases=names_of(work, contract.feed, period),
             leaves=leaves,
         )
         if found.quarantine is not None:
             engine.sink(found.quarantine, rejected)
     rows = pl.scan_parquet(rejected).head(SHOWN_ROWS).collect() if rejected.is_file() else pl.DataFrame()
-    members = {entity.type for entity in work.framework.place_types if entity.member}
+    kinds = {kind for leaf in leaves for kind in work.framework.places_of(leaf)}
+    members = kinds & {entity.type for entity in work.framework.place_types if entity.member}
     expected = work.geography.places_at(period).filter(pl.col("type").is_in(sorted(members)))["code"]
     present = found.sums.filter(pl.col("value").is_not_null() & pl.col("place").is_in(expected.implode()))
     by_leaf = dict(present.group_by("indicator").agg(pl.col("place").n_unique()).iter_rows())

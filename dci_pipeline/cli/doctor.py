@@ -30,6 +30,8 @@ Assumptions = Annotated[
 ]
 
 PYTHON = (3, 11)
+# How geography/groups.csv marks in `source` that nobody states a group.
+ASSUMED = "assumption: "
 _PACKAGE = "dci_pipeline"
 
 
@@ -264,11 +266,28 @@ def _catalogue(work: Work) -> Check:
 
 
 def show_assumptions(work: Work) -> None:
-    """What is not known and was assumed: nodes and waves of scores, with the reason given in the data files."""
-    rows = [("node", node.node, node.name_en, node.reason) for node in work.framework.nodes if node.assumption]
+    """What is not known and was assumed, with the reason the data files give: nothing else rests on an assumption."""
+    framework = work.framework
+    rows = [("node", node.node, node.name_en, node.reason) for node in framework.nodes if node.assumption]
+    rows += [
+        ("breakdown", f"{item.node} by {item.dimension}", item.name_en, item.reason)
+        for item in framework.breakdowns
+        if item.assumption
+    ]
+    rows += [
+        ("link", link.link, f"{link.reference[0]} to {link.reference[-1]}", link.reason)
+        for link in framework.links
+        if link.assumption
+    ]
+    if framework.divide.assumption:
+        rows.append(("divide", framework.divide.measure, "digital divide", framework.divide.reason))
     rows += [
         ("scores", wave.wave, f"from {wave.effective_from}", wave.reason)
-        for wave in work.framework.waves.values()
+        for wave in framework.waves.values()
         if wave.assumption
+    ]
+    assumed = [row for row in work.geography.groups.iter_rows(named=True) if str(row["source"]).startswith(ASSUMED)]
+    rows += [
+        ("group", f"{row['type']} {row['code']}", row["name_en"], row["source"][len(ASSUMED) :]) for row in assumed
     ]
     screen.show(f"What {work.index} assumes", ("what", "which", "name", "why"), rows)
