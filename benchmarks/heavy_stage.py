@@ -3,7 +3,8 @@
     python benchmarks/heavy_stage.py --rows 10000000 --rounds 5 --out heavy_stage.json
 
 Each measurement is a process of its own, imports included; rounds are interleaved, so that a busy machine is busy for
-all. Floors: DuckDB SQL and Polars expressions written for this one feed, without contract, engine or quarantine.
+all. Floors: DuckDB SQL and Polars expressions written for this one feed, without contract, engine or quarantine. All
+ways of a task give the same rule counts, sums of the leaves and sums by members of the breakdowns, or the run stops.
 Repeated keys are looked for in a second set of measurements; the quarantine is written in a third, without a floor.
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 INDEX, FEED, PARTNER, PERIOD = "dci", "cloud_usage", "cloud_a", "2019-04"
+LAYERS = ("IaaS", "PaaS", "SaaS")
 FAULTS = 0.0002
 WAYS = {
     "bare duckdb": ("bare_duckdb", "counts"),
@@ -39,15 +41,16 @@ WAYS = {
 }
 
 
-def inputs() -> tuple[Any, Any, Any, Any]:
-    """Contract, period, usable names and leaves of the feed, as a step of the pipeline would have them."""
+def inputs() -> tuple[Any, Any, Any, Any, Any]:
+    """Contract, period, usable names, leaves and splits of the feed, as a step of the pipeline would have them."""
     from dci_pipeline import contract_files, framework_files, geography, periods
 
     folder = ROOT / "data_contracts" / INDEX
     contract = contract_files.read_feed(folder / "feeds" / f"{FEED}.yaml", index=INDEX)
     period = periods.parse(PERIOD, "month")
     aliases = geography.read_geography(folder).aliases_at(period)
-    return contract, period, aliases, framework_files.read_framework(folder.parent, INDEX).leaves_of(FEED)
+    framework = framework_files.read_framework(folder.parent, INDEX)
+    return contract, period, aliases, framework.leaves_of(FEED), framework.splits_of(FEED)
 
 
 def generate(path: Path, rows: int) -> None:
@@ -55,7 +58,7 @@ def generate(path: Path, rows: int) -> None:
     import numpy as np
     import polars as pl
 
-    contract, period, aliases, _ = inputs()
+    contract, period, aliases, *_ = inputs()
     draw = np.random.default_rng(20190401)
 
     def pick(values: list[str]) -> pl.Series:
@@ -125,7 +128,7 @@ def ours(engine: str, task: str, path: Path) -> tuple[dict[str, int], list[Any]]
     from dci_pipeline import engines
     from dci_pipeline.validation import scan as stage
 
-    contract, period, aliases, leaves = inputs()
+    contract, period, aliases, leaves, splits = inputs()
     if task == "counts":
         # The rule has no switch in the product: a delivery is always judged by every rule.
         stage.repeated_keys = lambda *_: None
@@ -138,17 +141,19 @@ def ours(engine: str, task: str, path: Path) -> tuple[dict[str, int], list[Any]]
             partner=PARTNER,
             aliases=aliases,
             leaves=leaves,
+            splits=splits,
         )
         if task == "quarantine" and found.quarantine is not None:
             opened.sink(found.quarantine, path.with_name(f"quarantine-{engine}.parquet"))
     counts = {rule: number for rule, number in found.counts.select("rule", "unexpected").iter_rows() if number}
-    return counts, found.sums.select("place", "value", "records").rows()
+    members = found.members.select("place", "indicator", "column", "member", "value", "records")
+    return counts, [*found.sums.select("place", "indicator", "value", "records").rows(), *members.rows()]
 
 
 def bare_duckdb(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     import duckdb
 
-    contract, period, aliases, _ = inputs()
+    contract, period, aliases, *_ = inputs()
     names = [column.name for column in contract.columns]
     flags = {"row.shape": "unparsed IS NOT NULL AND unparsed LIKE 'row:%'"}
     flags |= {f"{name}.type": f"unparsed IS NOT NULL AND regexp_matches(unparsed, '(^|; ){name}: ')" for name in names}
@@ -178,33 +183,37 @@ def bare_duckdb(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
             f"struct_pack({others})) = 1 AS alike FROM {source} SEMI JOIN again USING (record_id) GROUP BY 1"
         )
         source += " LEFT JOIN doubled d USING (record_id)"
-    columns = ", ".join(f"coalesce({sql}, false) AS f{number}" for number, sql in enumerate(flags.values()))
-    added = ", ".join(f"count_if(f{number}) AS f{number}" for number in range(len(flags)))
-    broken = " OR ".join(f"f{number}" for number in range(len(flags)))
+    flags["city.known"] = "city IS NOT NULL AND scope IS NULL"
+    flags["city.in_scope"] = "scope = 'out'"
+    bits = " + ".join(f"CASE WHEN {sql} THEN {1 << number} ELSE 0 END" for number, sql in enumerate(flags.values()))
     connection.execute(
-        f"CREATE TEMP TABLE g AS SELECT city, count(*) AS n, {added}, count_if({broken}) AS bad, "
-        f"sum(usage_units) FILTER (NOT ({broken})) AS value, count(usage_units) FILTER (NOT ({broken})) AS records "
-        f"FROM (SELECT city, usage_units, {columns} FROM {source}) GROUP BY city"
+        f"CREATE TEMP TABLE g AS SELECT place, layer, service, sector, {bits} AS bits, count(*) AS n, "
+        f"sum(usage_units) AS value, count(usage_units) AS records FROM {source} LEFT JOIN aliases ON city = alias "
+        "GROUP BY ALL"
     )
-    totals = ", ".join(f"sum(f{number})::BIGINT" for number in range(len(flags)))
-    row = connection.sql(
-        f"SELECT {totals}, coalesce(sum(n) FILTER (city IS NOT NULL AND scope IS NULL), 0)::BIGINT, "
-        "coalesce(sum(n) FILTER (scope = 'out'), 0)::BIGINT, "
-        "sum(CASE WHEN scope = 'in' OR city IS NULL THEN bad ELSE n END)::BIGINT "
-        "FROM g LEFT JOIN aliases ON city = alias"
-    ).fetchall()[0]
-    counts = dict(zip([*flags, "city.known", "city.in_scope", "any"], row, strict=True))
-    sums = connection.sql(
-        "SELECT place, sum(value)::BIGINT, sum(records)::BIGINT FROM g JOIN aliases ON city = alias WHERE scope = 'in' "
-        "GROUP BY place HAVING sum(records) > 0 ORDER BY place"
-    ).fetchall()
-    return {rule: number for rule, number in counts.items() if number}, sums
+    totals = ", ".join(f"sum(n) FILTER (bits & {1 << number} > 0)::BIGINT" for number in range(len(flags)))
+    row = connection.sql(f"SELECT {totals}, (sum(n) FILTER (bits > 0))::BIGINT FROM g").fetchall()[0]
+    counts = dict(zip([*flags, "any"], row, strict=True))
+    figures = "sum(value)::BIGINT AS value, sum(records)::BIGINT AS records FROM g WHERE bits = 0"
+    whole = [("cloud_usage_volume", "true"), *((name.lower(), f"layer = '{name}'") for name in LAYERS)]
+    sums = " UNION ALL ".join(
+        f"SELECT place, '{leaf}' AS leaf, {figures} AND {rows} GROUP BY ALL" for leaf, rows in whole
+    )
+    members = " UNION ALL ".join(
+        f"SELECT place, '{name.lower()}' AS leaf, '{column}' AS by, {column} AS member, {figures} AND layer = '{name}' "
+        "GROUP BY ALL"
+        for name in LAYERS
+        for column in ("sector", "service")
+    )
+    found = connection.sql(f"SELECT * FROM ({sums}) WHERE records > 0 ORDER BY ALL").fetchall()
+    found += connection.sql(f"SELECT * FROM ({members}) WHERE records > 0 ORDER BY ALL").fetchall()
+    return {rule: number for rule, number in counts.items() if number}, found
 
 
 def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     import polars as pl
 
-    contract, period, aliases, _ = inputs()
+    contract, period, aliases, *_ = inputs()
     names = [column.name for column in contract.columns]
     col = pl.col
     measure = contract.by_name["usage_units"]
@@ -228,23 +237,18 @@ def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
         )
         rows = rows.join(doubled.lazy(), on="record_id", how="left")
         flags["key.unique"] = col("first").is_not_null() & ~(col("alike") & (col("first") == col("file_row")))
-    bools = [flag.fill_null(False).alias(f"f{number}") for number, flag in enumerate(flags.values())]
-    broken = pl.any_horizontal([f"f{number}" for number in range(len(flags))])
-    g = (
-        rows.select("city", "usage_units", *bools)
-        .with_columns(bad=broken)
-        .group_by("city")
-        .agg(
-            pl.len().cast(pl.Int64).alias("n"),
-            col("^f\\d+$").sum().cast(pl.Int64),
-            col("bad").sum().cast(pl.Int64),
-            value=col("usage_units").filter(~col("bad")).sum(),
-            records=col("usage_units").filter(~col("bad")).count(),
-        )
-        .collect(engine="streaming")
-        .join(aliases, left_on="city", right_on="alias", how="left")
+    rows = rows.join(aliases.lazy(), left_on="city", right_on="alias", how="left")
+    flags["city.known"] = col("city").is_not_null() & col("scope").is_null()
+    flags["city.in_scope"] = col("scope") == "out"
+    bits = pl.sum_horizontal(
+        pl.when(flag).then(pl.lit(1 << number, pl.Int64)).otherwise(0) for number, flag in enumerate(flags.values())
     )
-    counts = {rule: int(g[f"f{number}"].sum()) for number, rule in enumerate(flags)}
+    g = (
+        rows.group_by("place", "layer", "service", "sector", bits.alias("bits"))
+        .agg(n=pl.len().cast(pl.Int64), value=col("usage_units").sum(), records=col("usage_units").count())
+        .collect(engine="streaming")
+    )
+    counts = {rule: int(g.filter(col("bits") & (1 << number) > 0)["n"].sum()) for number, rule in enumerate(flags)}
     if counts.pop("unread"):
         reasons = (
             pl.scan_parquet(path)
@@ -256,20 +260,23 @@ def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
             .collect()
         )
         counts |= reasons.row(0, named=True)
-    known, outside = col("scope").is_not_null(), (col("scope") == "out").fill_null(False)
-    counts["city.known"] = int(g.filter(~known & col("city").is_not_null())["n"].sum())
-    counts["city.in_scope"] = int(g.filter(outside)["n"].sum())
-    rejected = pl.when((known & ~outside) | col("city").is_null()).then("bad").otherwise("n")
-    counts["any"] = int(g.select(rejected.sum()).item())
-    sums = (
-        g.filter(known & ~outside)
-        .group_by("place")
-        .agg(col("value").sum(), col("records").sum().cast(pl.Int64))
-        .filter(col("records") > 0)
-        .sort("place")
-        .rows()
-    )
-    return {rule: number for rule, number in counts.items() if number}, sums
+    counts["any"] = int(g.filter(col("bits") > 0)["n"].sum())
+    clean = g.filter(col("bits") == 0)
+    layers = [(name.lower(), clean.filter(col("layer") == name)) for name in LAYERS]
+    figures = [col("value").sum(), col("records").sum().cast(pl.Int64)]
+    sums = [
+        frame.group_by("place", pl.lit(leaf).alias("leaf")).agg(figures)
+        for leaf, frame in [("cloud_usage_volume", clean), *layers]
+    ]
+    members = [
+        frame.group_by(
+            "place", pl.lit(leaf).alias("leaf"), pl.lit(column).alias("by"), col(column).alias("member")
+        ).agg(figures)
+        for leaf, frame in layers
+        for column in ("sector", "service")
+    ]
+    found = [row for parts in (sums, members) for row in sorted(pl.concat(parts).filter(col("records") > 0).rows())]
+    return {rule: number for rule, number in counts.items() if number}, found
 
 
 def measure(way: str, path: Path) -> dict[str, Any]:

@@ -8,6 +8,12 @@ from dci_pipeline.warehouse import deliveries
 from dci_pipeline.work import CheckResult, Outcome, Work
 
 
+def late_feeds(work: Work, period: Period) -> list[str]:
+    """The feeds of the index that are not complete for a period, sorted."""
+    used = sorted({str(node.feed) for node in work.framework.indicators})
+    return [feed for feed in used if not take_stock(work, period, feed=feed).checks[0].passed]
+
+
 def take_stock(work: Work, period: Period | None, *, feed: str) -> Outcome:
     """What has arrived for a feed × period: which partners have delivered, and which the contract still waits for."""
     assert period is not None
@@ -15,10 +21,12 @@ def take_stock(work: Work, period: Period | None, *, feed: str) -> Outcome:
     arrived = deliveries.current(work.warehouse.layout, feed, period)
     late = [partner for partner in contract.partners if partner not in arrived]
     percent = 100.0 * (len(contract.partners) - len(late)) / len(contract.partners)
+    # An index that takes provisional numbers goes on without a late feed, and says so; any other waits.
+    goes_on = work.framework.late_feed == "provisional"
     check = CheckResult(
         "completeness",
         percent >= contract.completeness.percent,
-        contract.completeness.severity,
+        "warning" if goes_on else contract.completeness.severity,
         f"{len(contract.partners) - len(late)} of {len(contract.partners)} partners have delivered",
         tuple({"partner": partner, "name": contract.partners[partner].get("name_en", "")} for partner in late),
     )

@@ -13,13 +13,12 @@ from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import slice_versions
 from dci_pipeline.steps.feeds import take_stock
+from dci_pipeline.steps.slices import first_offending, rejected_rows, slice_sums
 from dci_pipeline.validation import scan as heavy
 from dci_pipeline.validation import verdict as judged
 from dci_pipeline.warehouse import deliveries
 from dci_pipeline.warehouse.stamps import Stamp
 from dci_pipeline.work import CheckResult, Outcome, Work
-
-SHOWN_ROWS = 10
 
 
 def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
@@ -27,6 +26,10 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
     assert period is not None
     contract = work.framework.feeds[feed]
     arrived = deliveries.current(work.warehouse.layout, feed, period)
+    if not arrived and work.framework.late_feed == "provisional":
+        return Outcome(
+            ("validation", feed), period, "unchanged", 0, "", (), {"waiting_for": ", ".join(contract.partners)}
+        )
     if not arrived:
         raise Held(
             "no delivery",
@@ -39,7 +42,7 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
         return Outcome(("validation", feed), period, _validation_state(work, period, feed, arrived), -1, "")
     with work.warehouse.lock(f"{feed}-{period}"):
         for gone in set(work.warehouse.slices("validation", f"{feed}_verdict", period)) - set(arrived):
-            for table in ("rule_counts", "quarantine", "sums", "verdict"):
+            for table in ("rule_counts", "quarantine", "sums", "members", "verdict"):
                 work.warehouse.remove("validation", f"{feed}_{table}", period, partner=gone)
         written = [
             _validate_slice(work, period, feed, partner, delivery) for partner, delivery in sorted(arrived.items())
@@ -49,22 +52,43 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
 
 
 def _slice_stamp(work: Work, period: Period, feed: str, delivery: deliveries.Delivery) -> Stamp:
-    leaves = work.framework.leaves_of(feed)
+    framework = work.framework
+    leaves = [
+        (
+            leaf.node,
+            leaf.measure,
+            sorted(leaf.where.items()),
+            leaf.quality and (leaf.quality.column, leaf.quality.worst),
+        )
+        for leaf in framework.leaves_of(feed)
+    ]
     return work.warehouse.stamp(
         {
             "delivery": delivery.sha256,
             "geography": work.geography.period_hash(period),
-            "leaves": content_hash([(leaf.node, leaf.measure, sorted(leaf.where.items())) for leaf in leaves]),
+            "leaves": content_hash(leaves),
+            "splits": content_hash(framework.splits_of(feed)),
+            "kinds": ",".join(framework.places_of_feed(feed)),
         },
-        contract=work.framework.feeds[feed].sha256,
+        contract=framework.feeds[feed].sha256,
     )
+
+
+def names_of(work: Work, feed: str, period: Period) -> pl.DataFrame:
+    """The names a feed may use: of the places it is about. A place of another tree is unknown to it."""
+    names = work.geography.aliases_at(period)
+    kinds = work.framework.places_of_feed(feed)
+    if len(kinds) == len(work.framework.place_types):
+        return names
+    inside = work.types.filter(pl.col("type").is_in(list(kinds)))
+    return names.filter(pl.col("place").is_null() | pl.col("place").is_in(inside["place"].implode()))
 
 
 def _coverage_stamp(work: Work, period: Period, feed: str, partners: list[str]) -> Stamp:
     return work.warehouse.stamp(
         {
             "places": work.geography.members_hash(period),
-            "leaves": content_hash(expected_leaves(work, feed, period)),
+            "leaves": content_hash([_covered(work, feed, period), _expected_types(work, feed)]),
             **slice_versions(work, "validation", f"{feed}_sums", period, partners),
         },
         contract=work.framework.feeds[feed].sha256,
@@ -107,8 +131,9 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
             contract=contract,
             period=period,
             partner=partner,
-            aliases=work.geography.aliases_at(period),
+            aliases=names_of(work, feed, period),
             leaves=work.framework.leaves_of(feed),
+            splits=work.framework.splits_of(feed),
         )
         if found.quarantine is None:
             rejected = engine.collect(engine.scan([delivery.typed]).head(0)).with_columns(
@@ -133,6 +158,7 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
     commit(f"{feed}_rule_counts", found.counts)
     commit(f"{feed}_quarantine", rejected)
     commit(f"{feed}_sums", found.sums)
+    commit(f"{feed}_members", found.members)
     for name, document in (("suite.json", judgement.suite), ("result.json", judgement.result)):
         warehouse.commit_document("validation", f"{feed}_expectations", name, document, period=period, partner=partner)
     commit(f"{feed}_verdict", judgement.verdict)
@@ -149,9 +175,9 @@ def _cover(work: Work, period: Period, feed: str, partners: list[str]) -> bool:
         slice_sums(work, period, feed, partners),
         contract=contract,
         period=period,
-        leaves=[leaf for leaf in work.framework.leaves_of(feed) if leaf.node in expected_leaves(work, feed, period)],
+        leaves=[leaf for leaf in work.framework.leaves_of(feed) if leaf.node in _covered(work, feed, period)],
         places=work.geography.places_at(period),
-        expected_types=[entity.type for entity in work.framework.place_types if entity.member],
+        expected_types=_expected_types(work, feed),
         delivered=partners,
     )
     warehouse.commit("validation", f"{feed}_coverage", covered, stamp=stamp, period=period)
@@ -163,6 +189,22 @@ def expected_leaves(work: Work, feed: str, period: Period) -> list[str]:
     link = work.framework.link_at(period)
     basket = {leaf for leaves in link.basket.values() for leaf in leaves} if link else set()
     return [leaf.node for leaf in work.framework.leaves_of(feed) if leaf.node in basket]
+
+
+def _covered(work: Work, feed: str, period: Period) -> list[str]:
+    """What the contract's coverage is promised for: the expected leaves, and what is observed beside the trees."""
+    beside = [
+        item.node
+        for item in work.framework.auxiliary
+        if item.feed == feed and work.framework.period(item.since, where=item.node).start <= period.start
+    ]
+    return [*expected_leaves(work, feed, period), *beside]
+
+
+def _expected_types(work: Work, feed: str) -> list[str]:
+    """The member types of the trees a feed is made for."""
+    kinds = work.framework.places_of_feed(feed)
+    return [entity.type for entity in work.framework.place_types if entity.member and entity.type in kinds]
 
 
 def _validated(work: Work, period: Period, feed: str, partners: list[str], *, written: bool) -> Outcome:
@@ -204,7 +246,9 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
             tuple(thin.select("subject", "found", "threshold", "missing").iter_rows(named=True)),
         ),
     )
-    version = content_hash(slice_versions(work, "validation", f"{feed}_sums", period, partners))
+    version = content_hash(
+        [slice_versions(work, "validation", f"{feed}_{table}", period, partners) for table in ("sums", "members")]
+    )
     return Outcome(
         ("validation", feed),
         period,
@@ -220,34 +264,6 @@ def _broken(rule: Mapping[str, object]) -> str:
     """One failed rule in words: whose, how many rows, against what threshold."""
     share = f"{rule['percent']:.2f} % of at most {rule['threshold']:g} %"
     return f"; {rule['rule']} of {rule['partner']}: {rule['unexpected']:,} rows, {share}"
-
-
-def rejected_rows(work: Work, period: Period, feed: str, partner: str) -> int:
-    """Rows of a slice in quarantine, each counted once."""
-    counts = work.warehouse.read("validation", f"{feed}_rule_counts", period, partner=partner)
-    return int(counts.filter(pl.col("rule") == "any")["unexpected"].sum())
-
-
-def first_offending(work: Work, period: Period, feed: str) -> list[Mapping[str, object]]:
-    """The first ten rejected rows of a feed × period, with partner, file, row and the rules they break."""
-    shown: list[Mapping[str, object]] = []
-    for partner in work.warehouse.slices("validation", f"{feed}_quarantine", period):
-        frame = work.warehouse.read("validation", f"{feed}_quarantine", period, partner=partner)
-        for row in frame.head(SHOWN_ROWS - len(shown)).iter_rows(named=True):
-            shown.append({"partner": partner, **{name: row[name] for name in row if name != "partner"}})
-    return shown
-
-
-def slice_sums(work: Work, period: Period, feed: str, partners: list[str]) -> pl.DataFrame:
-    """Accepted sums of a feed × period: [partner, place, indicator, value, records]."""
-    return pl.concat(
-        [
-            work.warehouse.read("validation", f"{feed}_sums", period, partner=partner).select(
-                pl.lit(partner).alias("partner"), "place", "indicator", "value", "records"
-            )
-            for partner in partners
-        ]
-    )
 
 
 def passed(work: Work, period: Period, feed: str) -> list[str]:

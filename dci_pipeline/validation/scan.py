@@ -1,42 +1,28 @@
 """The heavy stage: typed rows to rule counts, sums by place and indicator, and the rows set aside. Written in Narwhals.
 
-One pass groups the rows by place name, dimension of a leaf, and the set of rules each row breaks; everything else is
-read off that small frame. Sums are over integers, in halves where 64 bits could be too few, so every engine, row order
-and file split gives the same figures (ARCHITECTURE, "The heavy stage"; METHOD sections 6 and 7).
+One pass groups the rows by place, dimensions of leaves and breakdowns, and the set of rules each row breaks; counts
+and sums are read off that small frame, so every engine, row order and file split gives the same figures
+(ARCHITECTURE, "The heavy stage"; METHOD sections 6 and 7).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from dci_pipeline.contracts import Column, FeedContract
+from dci_pipeline.contracts import FeedContract
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.validation.duplicates import POSITION, Engine, repeated_keys
 from dci_pipeline.validation.flags import flag_words, row_flags, word_count
+from dci_pipeline.validation.sums import PLACE, Adding, Leaf
 
-HALF = 1 << 32
-LARGEST = 2**63 - 1
 ADDED = {"file": nw.Int32, "file_row": nw.Int64, "unparsed": nw.String}
 _TYPES = {"string": nw.String, "integer": nw.Int64, "number": nw.Float64, "date": nw.Date, "boolean": nw.Boolean}
-
-
-class Leaf(Protocol):
-    """An indicator: the measure of a feed that it sums, and the dimension values of the rows it sums over."""
-
-    @property
-    def node(self) -> str: ...
-
-    @property
-    def measure(self) -> str | None: ...
-
-    @property
-    def where(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +30,9 @@ class Scan:
     """What one delivery comes to.
 
     counts: [rule, column, rows, unexpected] in contract order, last the row `any` (rows that break at least one rule).
-    sums: [place, indicator, value, records] over accepted rows with a value, sorted; a pair without any is not there.
+    sums: [place, indicator, value, volume, records] over accepted rows with a value, sorted; a pair without any is not
+    there. volume: the measure alone where the value is measure x quality, null for other leaves.
+    members: [place, indicator, column, member, value, records] of the splits asked for, likewise.
     quarantine: None, or a plan for the rejected rows: file, file_row, rules, unparsed, the columns; sorted by row.
     """
 
@@ -52,6 +40,7 @@ class Scan:
     rejected: int
     counts: pl.DataFrame
     sums: pl.DataFrame
+    members: pl.DataFrame
     quarantine: nw.LazyFrame[Any] | None
 
 
@@ -64,25 +53,31 @@ def scan(
     partner: str,
     aliases: pl.DataFrame,
     leaves: Sequence[Leaf],
+    splits: Sequence[tuple[str, str]] = (),
 ) -> Scan:
     """Count, judge and add up one delivery's typed rows.
 
     `aliases`: [alias, place, scope] usable in the period, scope 'in' or 'out' of the index. A row is accepted when it
-    breaks no rule; a name outside the index is set aside too, under its own rule.
-    Raises Finding when the rows lack a column or have another type, and when a sum does not fit 64 bits.
+    breaks no rule; a name outside the index is set aside too, under its own rule. `splits`: (indicator, column) pairs.
+    Raises Finding when the rows lack a column or have another type, when a leaf or split does not fit the contract, and
+    when a sum does not fit 64 bits.
     """
-    _check(lazy, contract, leaves)
-    work = _Work(engine, lazy, contract, period, partner, aliases, tuple(leaves))
+    _check(lazy, contract)
+    adding = Adding(contract, tuple(leaves), tuple(splits))
+    work = _Work(engine, lazy, contract, period, partner, aliases, adding)
     grouped = work.grouped_rows()
     repeats = repeated_keys(engine, lazy, contract)
-    doubled = None if repeats is None else work.judged(work.group(work.rejected_repeats(repeats), readable=False))
+    doubled = None if repeats is None else work.group(work.rejected_repeats(repeats), readable=False)
     counts = work.counts(grouped, doubled)
     rejected = int(counts["unexpected"][-1])
+    accepted = work.accepted(grouped, doubled)
+    where = f"feed {contract.feed} {period}"
     return Scan(
         rows=int(grouped["n"].sum()),
         rejected=rejected,
         counts=counts,
-        sums=work.sums(grouped, doubled),
+        sums=adding.by_leaf(accepted, where),
+        members=adding.by_member(accepted, where),
         quarantine=work.quarantine(repeats) if rejected else None,
     )
 
@@ -97,7 +92,7 @@ class _Work:
     period: Period
     partner: str
     aliases: pl.DataFrame
-    leaves: tuple[Leaf, ...]
+    adding: Adding
 
     @property
     def order(self) -> list[str]:
@@ -107,19 +102,20 @@ class _Work:
     def words(self) -> list[str]:
         return [f"_bits{word}" for word in range(word_count(len(self.order)))]
 
-    @property
-    def measures(self) -> tuple[Column, ...]:
-        used = {leaf.measure for leaf in self.leaves}
-        return tuple(column for column in self.contract.roles("measure") if column.name in used)
-
-    @property
-    def split_by(self) -> list[str]:
-        """Dimensions that decide which leaf a row belongs to."""
-        used = {name for leaf in self.leaves for name in leaf.where}
-        return [column.name for column in self.contract.columns if column.name in used]
+    def placed(self, rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """The rows with `_place` and `_outside` of their place's name; null for a name not usable in the period."""
+        name = self.contract.place.name
+        names = self.aliases.select(
+            pl.col("alias").alias(name), pl.col("place").alias(PLACE), _outside=pl.col("scope") == "out"
+        )
+        return rows.join(self.engine.small(names), on=name, how="left")
 
     def flags(self, *, readable: bool) -> dict[str, nw.Expr]:
-        return row_flags(self.contract, period=self.period, partner=self.partner, readable=readable)
+        """Rule id -> expression over placed rows, true where the row breaks the rule; all rules but key.unique."""
+        found = row_flags(self.contract, period=self.period, partner=self.partner, readable=readable)
+        unknown = ~nw.col(self.contract.place.name).is_null() & nw.col("_outside").is_null()
+        named = {"known": unknown, "in_scope": nw.col("_outside")}
+        return found | {rule.id: named[rule.kind] for rule in self.contract.rules if rule.kind in named}
 
     def grouped_rows(self) -> pl.DataFrame:
         """All rows grouped; those with an `unparsed` text are looked at again, on their own, for what broke."""
@@ -128,43 +124,20 @@ class _Work:
         if grouped.filter(unread).height:
             rest = self.lazy.filter(~nw.col("unparsed").is_null())
             grouped = pl.concat([grouped.filter(~unread), self.group(rest, readable=False)])
-        return self.judged(grouped)
+        return grouped
 
     def group(self, rows: nw.LazyFrame[Any], *, readable: bool) -> pl.DataFrame:
-        """[place name, dimensions, rule bits] -> rows and, of rows that break none, sum and count of each measure."""
+        """[place, dimensions, rule bits] -> rows and, of rows that break none, what they add; `_bad` breaks any."""
         words = flag_words(self.flags(readable=readable), self.order)
         if readable:
             words = [nw.when(nw.col("unparsed").is_null()).then(word).otherwise(nw.lit(-1, nw.Int64)) for word in words]
-        rows = rows.with_columns(*[word.alias(name) for word, name in zip(words, self.words, strict=True)])
+        # Names become places before grouping: a place has several names, and groups are what costs.
+        rows = self.placed(rows).with_columns(*[word.alias(name) for word, name in zip(words, self.words, strict=True)])
         clean = nw.all_horizontal(*[nw.col(name) == 0 for name in self.words], ignore_nulls=True)
-        sums: list[nw.Expr] = []
-        for column in self.measures:
-            value = nw.when(clean).then(nw.col(column.name).cast(nw.Int64))
-            sums.append(value.count().alias(f"_count {column.name}"))
-            if _narrow(column):
-                sums.append(value.sum().alias(f"_low {column.name}"))
-            else:
-                high = value // HALF
-                sums += [
-                    high.sum().alias(f"_high {column.name}"),
-                    (value - high * HALF).sum().alias(f"_low {column.name}"),
-                ]
-        keys = [self.contract.place.name, *self.split_by, *self.words]
-        return self.engine.collect(rows.group_by(*keys).agg(nw.len().alias("n"), *sums))
-
-    def judged(self, grouped: pl.DataFrame) -> pl.DataFrame:
-        """Adds place, `_unknown`, `_outside` and `_bad` (breaks any rule) by the names usable in the period."""
-        name = self.contract.place.name
-        names = self.aliases.select(pl.col("alias").alias(name), _place="place", _scope="scope")
-        words = [pl.col(word) != 0 for word in self.words]
-        return (
-            grouped.join(names, on=name, how="left")
-            .with_columns(
-                _unknown=pl.col(name).is_not_null() & pl.col("_scope").is_null(),
-                _outside=(pl.col("_scope") == "out").fill_null(False),
-            )
-            .with_columns(_bad=pl.any_horizontal("_unknown", "_outside", *words))
-        )
+        keys = [PLACE, *self.adding.dimensions, *self.words]
+        sums = self.adding.aggregates(clean)
+        grouped = self.engine.collect(rows.group_by(*keys).agg(nw.len().alias("n"), *sums))
+        return grouped.with_columns(_bad=pl.any_horizontal(pl.col(word) != 0 for word in self.words))
 
     def rejected_repeats(self, repeats: pl.DataFrame) -> nw.LazyFrame[Any]:
         """The rows that break key.unique: all that disagree, and all but the first that agree."""
@@ -178,8 +151,7 @@ class _Work:
             if rule.kind == "unique":
                 found.append(0 if doubled is None else int(doubled["n"].sum()))
             else:
-                broken = {"known": pl.col("_unknown"), "in_scope": pl.col("_outside")}.get(rule.kind, _bit(number))
-                found.append(int(grouped.filter(broken)["n"].sum()))
+                found.append(int(grouped.filter(_bit(number))["n"].sum()))
         total = int(grouped.filter("_bad")["n"].sum())
         if doubled is not None:
             total += int(doubled.filter(~pl.col("_bad"))["n"].sum())
@@ -193,54 +165,24 @@ class _Work:
             schema={"rule": pl.String, "column": pl.String, "rows": pl.Int64, "unexpected": pl.Int64},
         )
 
-    def sums(self, grouped: pl.DataFrame, doubled: pl.DataFrame | None) -> pl.DataFrame:
-        parts = [(grouped, 1)] + ([(doubled, -1)] if doubled is not None else [])
-        totals: dict[tuple[str, str], list[int]] = {}
-        for frame, sign in parts:
-            accepted = frame.filter(~pl.col("_bad"))
-            for leaf in self.leaves:
-                mine = accepted.filter(
-                    pl.lit(True), *[pl.col(name).cast(pl.String) == value for name, value in leaf.where.items()]
-                )
-                columns = [f"_{part} {leaf.measure}" for part in ("count", "high", "low")]
-                added = mine.group_by("_place").agg(
-                    pl.col(column).sum() if column in mine.columns else pl.lit(0).alias(column) for column in columns
-                )
-                for place, count, high, low in added.iter_rows():
-                    total = totals.setdefault((place, leaf.node), [0, 0])
-                    total[0] += sign * (high * HALF + low)
-                    total[1] += sign * count
-        for (place, indicator), (value, _) in totals.items():
-            if abs(value) > LARGEST:
-                raise Finding(
-                    "a sum beyond 64 bits",
-                    where=f"feed {self.contract.feed} {self.period}",
-                    found=f"{indicator} of {place}: {value}",
-                    expected=f"at most {LARGEST}",
-                    todo="count the measure in a larger unit",
-                )
-        return pl.DataFrame(
-            [(*pair, value, count) for pair, (value, count) in sorted(totals.items()) if count],
-            schema={"place": pl.String, "indicator": pl.String, "value": pl.Int64, "records": pl.Int64},
-            orient="row",
-        )
+    def accepted(self, grouped: pl.DataFrame, doubled: pl.DataFrame | None) -> pl.DataFrame:
+        """What the groups of accepted rows add, repeats taken out again."""
+        parts = [self.adding.exact(grouped.filter(~pl.col("_bad")))]
+        if doubled is not None:
+            parts.append(self.adding.exact(doubled.filter(~pl.col("_bad")), sign=-1))
+        return pl.concat(parts)
 
     def quarantine(self, repeats: pl.DataFrame | None) -> nw.LazyFrame[Any]:
         """The rejected rows with the ids of the rules they break. Texts are searched only in rows already rejected."""
-        name, key = self.contract.place.name, list(self.contract.key)
-        names = self.aliases.select(pl.col("alias").alias(name), _scope="scope")
-        flags = self.flags(readable=True)
-        rows = self.lazy.join(self.engine.small(names), on=name, how="left")
-        unknown = ~nw.col(name).is_null() & nw.col("_scope").is_null()
-        outside = (nw.col("_scope") == "out").fill_null(False)
-        late: dict[str, nw.Expr] = {"known": unknown, "in_scope": outside}
+        rows = self.placed(self.lazy)
+        flags, detail = self.flags(readable=True), self.flags(readable=False)
         if repeats is not None:
-            rows = rows.join(self.engine.small(repeats), on=key, how="left")
-            late["unique"] = (~nw.col("_agree") | (nw.col("_first") != POSITION)).fill_null(False)
+            rows = rows.join(self.engine.small(repeats), on=list(self.contract.key), how="left")
+            again = ~nw.col("_agree") | (nw.col("_first") != POSITION)
+            flags |= {rule.id: again for rule in self.contract.rules if rule.kind == "unique"}
+            detail |= {rule.id: again for rule in self.contract.rules if rule.kind == "unique"}
         broken = [nw.when(flag).then(nw.lit(True)).otherwise(nw.lit(False)) for flag in flags.values()]
-        rows = rows.filter(nw.any_horizontal(~nw.col("unparsed").is_null(), *late.values(), *broken, ignore_nulls=True))
-        detail = self.flags(readable=False)
-        detail |= {rule.id: late[rule.kind] for rule in self.contract.rules if rule.kind in late}
+        rows = rows.filter(nw.any_horizontal(~nw.col("unparsed").is_null(), *broken, ignore_nulls=True))
         ids = [nw.when(detail[rule]).then(nw.lit(rule)) for rule in self.order if rule in detail]
         return rows.select(
             "file",
@@ -255,13 +197,7 @@ def _bit(number: int) -> pl.Expr:
     return (pl.col(f"_bits{number // 62}") // (1 << number % 62)) % 2 == 1
 
 
-def _narrow(column: Column) -> bool:
-    """Four thousand million values within the contract's range cannot pass 64 bits; only such values are summed."""
-    bounds = (column.minimum, column.maximum)
-    return all(bound is not None and abs(bound) < HALF // 2 for bound in bounds)
-
-
-def _check(lazy: nw.LazyFrame[Any], contract: FeedContract, leaves: Sequence[Leaf]) -> None:
+def _check(lazy: nw.LazyFrame[Any], contract: FeedContract) -> None:
     found = dict(lazy.collect_schema())
     wanted = {column.name: _TYPES[column.type] for column in contract.columns} | ADDED
     wrong = {name: found.get(name, "missing") for name, dtype in wanted.items() if found.get(name) != dtype}
@@ -280,12 +216,3 @@ def _check(lazy: nw.LazyFrame[Any], contract: FeedContract, leaves: Sequence[Lea
             found=f"{contract.place.name} without required: true",
             todo="add required: true",
         )
-    for leaf in leaves:
-        column = contract.by_name.get(leaf.measure or "")
-        if column is None or column.type != "integer":
-            raise Finding(
-                "not an integer measure of the feed",
-                where=f"node {leaf.node!r}",
-                found=leaf.measure,
-                expected="one of " + ", ".join(item.name for item in contract.roles("measure")),
-            )

@@ -14,7 +14,7 @@ from dci_pipeline import periods
 from dci_pipeline.contracts import FeedContract, Threshold
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
-from dci_pipeline.validation.scan import Leaf
+from dci_pipeline.validation.sums import Leaf
 
 _COVERAGE = {
     "check": pl.String,

@@ -65,9 +65,11 @@ schema:
       - {{name: bytes, logicalType: integer, logicalTypeOptions: {{minimum: 0, maximum: {largest}}},
          customProperties: [{{property: role, value: measure}}, {{property: unit, value: byte}},
                             {{property: collectedSince, value: "2019-03"}}]}}
+      - {{name: stars, logicalType: integer, logicalTypeOptions: {{minimum: 1, maximum: {stars}}},
+         customProperties: [{{property: role, value: measure}}, {{property: unit, value: star}}]}}
 """
 
-COLUMNS = ("partner", "record_id", "event_date", "town", "kind", "grade", "visits", "bytes")
+COLUMNS = ("partner", "record_id", "event_date", "town", "kind", "grade", "visits", "bytes", "stars")
 SCHEMA: dict[str, Any] = {
     "partner": pl.String,
     "record_id": pl.String,
@@ -77,6 +79,7 @@ SCHEMA: dict[str, Any] = {
     "grade": pl.Int64,
     "visits": pl.Int64,
     "bytes": pl.Int64,
+    "stars": pl.Int64,
     "file": pl.Int32,
     "file_row": pl.Int64,
     "unparsed": pl.String,
@@ -91,10 +94,18 @@ ALIASES = pl.DataFrame(
 
 
 @dataclass(frozen=True)
+class Quality:
+    column: str
+    worst: int
+    best: int
+
+
+@dataclass(frozen=True)
 class Leaf:
     node: str
     measure: str | None
     where: dict[str, str] = field(default_factory=dict)
+    quality: Quality | None = None
 
 
 LEAVES = (
@@ -102,12 +113,27 @@ LEAVES = (
     Leaf("night_visits", "visits", {"kind": "night"}),
     Leaf("traffic", "bytes"),
 )
+# Ratings and failure rates turn a volume round: the worst value at the low end, then at the high end.
+RATED = (
+    *LEAVES,
+    Leaf("satisfied", "visits", {}, Quality("stars", 1, 5)),
+    Leaf("night_faults", "visits", {"kind": "night"}, Quality("stars", 5, 1)),
+)
+SPLITS = (
+    ("all_visits", "kind"),
+    ("all_visits", "grade"),
+    ("night_visits", "grade"),
+    ("traffic", "kind"),
+    ("traffic", "grade"),
+    ("satisfied", "kind"),
+    ("night_faults", "kind"),
+)
 
 
-def contract(folder: Path, *, largest: int = 9 * 10**18, composite: bool = False) -> FeedContract:
+def contract(folder: Path, *, largest: int = 9 * 10**18, stars: int = 5, composite: bool = False) -> FeedContract:
     path = folder / "visits.yaml"
     second = "primaryKey: true\n        primaryKeyPosition: 2" if composite else "classification: public"
-    path.write_text(CONTRACT.format(largest=largest, second_key=second), encoding="utf-8")
+    path.write_text(CONTRACT.format(largest=largest, stars=stars, second_key=second), encoding="utf-8")
     return contract_files.read_feed(path, index="test")
 
 
@@ -122,6 +148,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
         "grade": 1,
         "visits": number,
         "bytes": 10,
+        "stars": 4,
         "file": 0,
         "file_row": number,
         "unparsed": None,
@@ -134,7 +161,13 @@ def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def run(
-    engine: str, parts: list[pl.DataFrame], folder: Path, *, of: FeedContract, leaves: tuple[Leaf, ...] = LEAVES
+    engine: str,
+    parts: list[pl.DataFrame],
+    folder: Path,
+    *,
+    of: FeedContract,
+    leaves: tuple[Leaf, ...] = LEAVES,
+    splits: tuple[tuple[str, str], ...] = (),
 ) -> tuple[Scan, list[dict[str, Any]]]:
     """The scan of these parts, and its quarantine's rows."""
     paths: list[Path] = []
@@ -146,7 +179,14 @@ def run(
         paths.append(path)
     with engines.engine(engine) as opened:
         found = scan(
-            opened, opened.scan(paths), contract=of, period=PERIOD, partner=PARTNER, aliases=ALIASES, leaves=leaves
+            opened,
+            opened.scan(paths),
+            contract=of,
+            period=PERIOD,
+            partner=PARTNER,
+            aliases=ALIASES,
+            leaves=leaves,
+            splits=splits,
         )
         rejected = [] if found.quarantine is None else opened.collect(found.quarantine).to_dicts()
     return found, rejected
@@ -167,12 +207,14 @@ def naive(rows: list[dict[str, Any]], of: FeedContract) -> dict[tuple[int, int],
         if "row" in reasons:
             faults.append("row.shape")
         faults += [f"{name}.type" for name in COLUMNS if name in reasons]
-        required = [name for name in COLUMNS if name not in ("grade", "bytes")]
+        required = [name for name in COLUMNS if name not in ("grade", "bytes", "stars")]
         faults += [f"{name}.not_null" for name in required if item[name] is None and not {name, "row"} & set(reasons)]
         if item["visits"] is not None and not 0 <= item["visits"] <= 1000:
             faults.append("visits.range")
         if item["bytes"] is not None and not 0 <= item["bytes"] <= 9 * 10**18:
             faults.append("bytes.range")
+        if item["stars"] is not None and not 1 <= item["stars"] <= 5:
+            faults.append("stars.range")
         if item["record_id"] is not None and not re.fullmatch("[a-z0-9]{1,8}", item["record_id"]):
             faults.append("record_id.pattern")
         if item["kind"] is not None and item["kind"] not in ("all", "day", "night"):
@@ -195,17 +237,51 @@ def naive(rows: list[dict[str, Any]], of: FeedContract) -> dict[tuple[int, int],
     return broken
 
 
-def naive_sums(rows: list[dict[str, Any]], broken: dict[tuple[int, int], list[str]]) -> list[tuple[Any, ...]]:
-    """[(place, indicator, value, records)] of the accepted rows."""
-    places = {alias: place for alias, place, _ in ALIASES.iter_rows()}
-    totals: dict[tuple[str, str], list[int]] = {}
-    for item in rows:
-        if broken[item["file"], item["file_row"]]:
-            continue
-        for leaf in LEAVES:
-            value = item[leaf.measure or ""]
-            if value is not None and all(item[name] == wanted for name, wanted in leaf.where.items()):
-                total = totals.setdefault((places[item["town"]], leaf.node), [0, 0])
-                total[0] += value
-                total[1] += 1
+def naive_sums(
+    rows: list[dict[str, Any]], broken: dict[tuple[int, int], list[str]], leaves: tuple[Leaf, ...] = LEAVES
+) -> list[tuple[Any, ...]]:
+    """[(place, indicator, value, volume, records)] of the accepted rows."""
+    totals: dict[tuple[str, str], list[Any]] = {}
+    for leaf in leaves:
+        for place, item in _counted(rows, broken, leaf, leaf.where):
+            total = totals.setdefault((place, leaf.node), [0, 0 if leaf.quality else None, 0])
+            total[0] += _value(item, leaf)
+            total[2] += 1
+            if leaf.quality:
+                total[1] += item[leaf.measure or ""]
     return [(*pair, *total) for pair, total in sorted(totals.items())]
+
+
+def naive_members(
+    rows: list[dict[str, Any]], broken: dict[tuple[int, int], list[str]], leaves: tuple[Leaf, ...]
+) -> list[tuple[Any, ...]]:
+    """[(place, indicator, column, member, value, records)] of the accepted rows, over SPLITS."""
+    totals: dict[tuple[str, ...], list[int]] = {}
+    for indicator, column in SPLITS:
+        leaf = next(leaf for leaf in leaves if leaf.node == indicator)
+        free = {name: wanted for name, wanted in leaf.where.items() if name != column}
+        for place, item in _counted(rows, broken, leaf, free):
+            if item[column] is not None and item[column] != leaf.where.get(column):
+                total = totals.setdefault((place, indicator, column, str(item[column])), [0, 0])
+                total[0] += _value(item, leaf)
+                total[1] += 1
+    return [(*key, *total) for key, total in sorted(totals.items())]
+
+
+def _counted(
+    rows: list[dict[str, Any]], broken: dict[tuple[int, int], list[str]], leaf: Leaf, where: dict[str, str]
+) -> list[tuple[str, dict[str, Any]]]:
+    """The accepted rows of a leaf that have a value, with their place."""
+    places = {alias: place for alias, place, _ in ALIASES.iter_rows()}
+    needed = [leaf.measure or ""] + ([leaf.quality.column] if leaf.quality else [])
+    return [
+        (places[item["town"]], item)
+        for item in rows
+        if not broken[item["file"], item["file_row"]]
+        and all(item[name] is not None for name in needed)
+        and all(item[name] == wanted for name, wanted in where.items())
+    ]
+
+
+def _value(item: dict[str, Any], leaf: Leaf) -> int:
+    return item[leaf.measure or ""] * (abs(item[leaf.quality.column] - leaf.quality.worst) if leaf.quality else 1)

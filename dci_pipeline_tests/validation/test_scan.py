@@ -18,21 +18,25 @@ from dci_pipeline.engines.duckdb import DuckDB
 from dci_pipeline.findings import Finding
 from dci_pipeline.validation.flags import portable
 from dci_pipeline.validation.scan import scan
+from dci_pipeline.validation.sums import MEMBERS, SUMS
 from dci_pipeline_tests.validation.deliveries import (
     ALIASES,
     LEAVES,
     PARTNER,
     PERIOD,
+    RATED,
+    SPLITS,
     Leaf,
     contract,
     frame,
     naive,
+    naive_members,
     naive_sums,
     row,
     run,
 )
 
-BLANK = dict.fromkeys(("partner", "record_id", "event_date", "town", "kind", "grade", "visits", "bytes"))
+BLANK = dict.fromkeys(("partner", "record_id", "event_date", "town", "kind", "grade", "visits", "bytes", "stars"))
 
 # One planted fault per row: what is changed, and the rules the row must be rejected for.
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -154,8 +158,12 @@ def test_sums_take_accepted_rows_with_a_value(engine: str, tmp_path: Path, of: c
         row(6, town="A", visits=50, partner="south"),
     ]
     found, _ = run(engine, [frame(rows)], tmp_path, of=of)
-    assert found.sums.rows() == [("A", "all_visits", 12, 2), ("A", "night_visits", 0, 1), ("A", "traffic", 30, 3)]
-    assert found.sums.schema == {"place": pl.String, "indicator": pl.String, "value": pl.Int64, "records": pl.Int64}
+    assert found.sums.rows() == [
+        ("A", "all_visits", 12, None, 2),
+        ("A", "night_visits", 0, None, 1),
+        ("A", "traffic", 30, None, 3),
+    ]
+    assert found.sums.schema == SUMS and found.members.schema == MEMBERS and found.members.is_empty()
 
 
 @pytest.mark.parametrize("engine", engines.NAMES)
@@ -176,7 +184,7 @@ def test_a_faultless_delivery_has_no_quarantine(engine: str, tmp_path: Path, of:
 def test_a_sum_near_the_limit_is_exact(engine: str, tmp_path: Path, of: contracts.FeedContract) -> None:
     rows = [row(1, bytes=2**62), row(2, bytes=2**62 - 1), row(3, town="B", bytes=2**62)]
     found, _ = run(engine, [frame(rows)], tmp_path, of=of, leaves=(Leaf("traffic", "bytes"),))
-    assert found.sums.rows() == [("A", "traffic", 2**63 - 1, 2), ("B", "traffic", 2**62, 1)]
+    assert found.sums.rows() == [("A", "traffic", 2**63 - 1, None, 2), ("B", "traffic", 2**62, None, 1)]
 
 
 @pytest.mark.parametrize("engine", engines.NAMES)
@@ -190,7 +198,7 @@ def test_a_sum_beyond_the_limit_is_refused(engine: str, tmp_path: Path, of: cont
 def test_rejected_values_may_be_anything(engine: str, tmp_path: Path, of: contracts.FeedContract) -> None:
     rows = [row(number, visits=2**63 - 1, bytes=9 * 10**18, town="Nowhere") for number in range(1, 5)]
     found, _ = run(engine, [frame([*rows, row(9)])], tmp_path, of=of)
-    assert found.sums.rows() == [("A", "all_visits", 9, 1), ("A", "traffic", 10, 1)]
+    assert found.sums.rows() == [("A", "all_visits", 9, None, 1), ("A", "traffic", 10, None, 1)]
 
 
 @pytest.mark.parametrize("engine", engines.NAMES)
@@ -199,7 +207,7 @@ def test_a_unique_copy_of_a_large_value_is_taken_out_exactly(
 ) -> None:
     rows = [row(1, bytes=2**62), row(1, file_row=2, bytes=2**62), row(1, file_row=3, bytes=2**62)]
     found, _ = run(engine, [frame(rows)], tmp_path, of=of)
-    assert ("A", "traffic", 2**62, 1) in found.sums.rows()
+    assert ("A", "traffic", 2**62, None, 1) in found.sums.rows()
 
 
 def _row_strategy() -> st.SearchStrategy[dict[str, Any]]:
@@ -222,7 +230,8 @@ def _row_strategy() -> st.SearchStrategy[dict[str, Any]]:
             "kind": st.sampled_from(["all", "night", "noon", None]),
             "visits": st.sampled_from([0, 3, 1000, 1001, -1, None]),
             "bytes": st.sampled_from([0, 2**40, None]),
-            "grade": st.sampled_from([1, None]),
+            "grade": st.sampled_from([1, 2, None]),
+            "stars": st.sampled_from([1, 3, 5, 6, None]),
             "event_date": st.sampled_from([date(2019, 4, 9), date(2019, 5, 1), None]),
             "record_id": st.sampled_from(["r1", "R", None]),
         },
@@ -243,10 +252,11 @@ def test_engines_agree_with_the_rules_said_row_by_row(
     results: list[Any] = []
     layouts = [("polars", [frame(rows)]), ("polars", split), ("duckdb", split), ("duckdb", [frame(shuffled)])]
     for engine, parts in layouts:
-        found, rejected = run(engine, parts, tmp_path, of=of)
-        results.append((found.rows, found.rejected, found.counts.rows(), found.sums.rows(), rejected))
+        found, rejected = run(engine, parts, tmp_path, of=of, leaves=RATED, splits=SPLITS)
+        sums, members = found.sums.rows(), found.members.rows()
+        results.append((found.rows, found.rejected, found.counts.rows(), sums, members, rejected))
     assert all(result == results[0] for result in results)
-    total, bad, counts, sums, rejected = results[0]
+    total, bad, counts, sums, members, rejected = results[0]
     assert (total, bad) == (len(rows), sum(bool(faults) for faults in broken.values()))
     for rule, _, _, unexpected in counts[:-1]:
         assert unexpected == sum(rule in faults for faults in broken.values()), rule
@@ -257,7 +267,8 @@ def test_engines_agree_with_the_rules_said_row_by_row(
     for item in rejected:
         original = by_place[item["file"], item["file_row"]]
         assert {name: item[name] for name in original} == original
-    assert sums == naive_sums(rows, broken)
+    assert sums == naive_sums(rows, broken, RATED)
+    assert members == naive_members(rows, broken, RATED)
 
 
 def test_more_rules_than_bits_in_a_word(tmp_path: Path) -> None:
