@@ -35,7 +35,7 @@ def delivered_periods(work: Work, wanted: Sequence[Period] | None = None) -> tup
     from dci_pipeline.warehouse import deliveries
 
     framework, layout = work.framework, work.warehouse.layout
-    used = sorted({str(leaf.feed) for leaf in framework.leaves})
+    used = sorted({str(leaf.feed) for leaf in framework.indicators})
     periods = (
         wanted
         if wanted is not None
@@ -45,7 +45,7 @@ def delivered_periods(work: Work, wanted: Sequence[Period] | None = None) -> tup
     )
     ready: list[Period] = []
     waiting: dict[Period, str] = {}
-    for period in periods:
+    for period in sorted(periods):
         late = [
             f"{feed} from {', '.join(missing)}"
             for feed in used
@@ -57,11 +57,21 @@ def delivered_periods(work: Work, wanted: Sequence[Period] | None = None) -> tup
                 ]
             )
         ]
-        if late:
+        if late and not (len(late) < len(used) and _has_history(work, period, ready)):
             waiting[period] = "waits for " + "; ".join(late)
         else:
             ready.append(period)
     return ready, waiting
+
+
+def _has_history(work: Work, period: Period, ready: Sequence[Period]) -> bool:
+    """Whether provisional numbers can stand in for a late feed, now or once the `ready` periods are computed."""
+    if work.framework.late_feed != "provisional":
+        return False
+    before = period.shift(-1)
+    wanted = [period.year_before(), before, before.year_before()]
+    there = work.warehouse.existing("normalise", "shares", wanted)
+    return all(item in there or item in ready for item in wanted)
 
 
 def stale(work: Work, periods: Sequence[Period]) -> dict[Key, list[Period | None]]:
@@ -126,11 +136,24 @@ def _reads_stale(work: Work, step: Step, period: Period | None, found: dict[Key,
         out_of_date = found.get(key)
         if not out_of_date:
             continue
+        if how == "references":
+            # Links are made over their reference periods alone, whatever else has changed.
+            if any(other is None or _in_reference(work, other) for other in out_of_date):
+                return True
+            continue
         if how == "all" or period is None or None in out_of_date:
             return True
         if any(reads(work, step, period, how, other) for other in out_of_date if other is not None):
             return True
     return False
+
+
+def _in_reference(work: Work, period: Period) -> bool:
+    """Whether a period is in the reference of any link, the yearly ones of `annual_overlap` included."""
+    framework = work.framework
+    if any(period in link.reference for link in framework.links):
+        return True
+    return framework.chaining == "annual_overlap" and framework.link_at(period) is not None
 
 
 def reads(work: Work, step: Step, period: Period, how: str, other: Period) -> bool:
@@ -141,6 +164,8 @@ def reads(work: Work, step: Step, period: Period, how: str, other: Period) -> bo
         return other == period.shift(-1)
     if how == "window":
         return period.year_before().start <= other.start <= period.start
+    if how == "two_years":
+        return period.year_before().year_before().start <= other.start <= period.start
     if how == "reference":
         link = work.framework.link_at(period)
         return link is not None and other in link.reference

@@ -4,7 +4,8 @@ The only normalisation of this index; weights and levels come later. Pure: one p
 period before in, shares out.
 """
 
+from dci_pipeline.normalise.provisional import estimates
 from dci_pipeline.normalise.shares import shares
 from dci_pipeline.normalise.totals import totals
 
-__all__ = ["shares", "totals"]
+__all__ = ["estimates", "shares", "totals"]

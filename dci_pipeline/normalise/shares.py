@@ -27,20 +27,26 @@ SCHEMA: dict[str, pl.DataType] = {
 
 
 def shares(
-    values: pl.DataFrame, *, period: date, previous: pl.DataFrame | None, carry_periods: int = 3
+    values: pl.DataFrame,
+    *,
+    period: date,
+    previous: pl.DataFrame | None,
+    carry_periods: int = 3,
+    provisional: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Turn one period's values into shares.
 
     In: [place, indicator, value integer >= 0 in minor units, null = missing, 0 = a true zero]; a pair that is not
     listed is outside its validity dates, neither missing nor estimated. `previous` is this function's result for the
-    period before.
+    period before; `provisional` [place, indicator, estimate] stands in for the indicators of a feed that is late as a
+    whole (`provisional.estimates`).
     Out, sorted by indicator, place:
     period, place, indicator, value as delivered
     estimate         the value, or the estimate of a missing one; it stays in the total whatever its status
     total            of the indicator, estimates included
     share            estimate / total
-    obs_status       A observed; E estimated, up to `carry_periods` periods; M after that, or never observed before
-                     (then the estimate is 0)
+    obs_status       A observed; P provisional, its whole feed is late; E estimated, up to `carry_periods` periods; M
+                     after that, or never observed before (then the estimate is 0)
     observed_period, observed_share   the last observation with a defined share
     carried          periods since the last observation, 0 = observed now
     Undefined, not guessed: total 0 gives a null share. Nothing observed at all, or missing places that held the whole
@@ -50,6 +56,10 @@ def shares(
     current = _checked(values, period)
     history = _history(previous, period)
     frame = current.join(history, on=["indicator", "place"], how="left", maintain_order="left")
+    if provisional is not None:
+        frame = frame.join(_late(current, provisional), on=["indicator", "place"], how="left", maintain_order="left")
+    else:
+        frame = frame.with_columns(late=pl.lit(None, pl.Float64))
     missing = pl.col("value").is_null()
     frame = frame.with_columns(missing=missing, weight=pl.when(missing).then(pl.col("last_share").fill_null(0.0)))
     frame = frame.join(_sums(frame), on="indicator", how="left", maintain_order="left")
@@ -58,6 +68,8 @@ def shares(
     frame = frame.with_columns(
         estimate=pl.when(~missing)
         .then(pl.col("value").cast(pl.Float64))
+        .when(pl.col("late").is_not_null())
+        .then("late")
         .when(pl.col("defined"))
         .then(pl.col("weight") * scale)
     )
@@ -70,6 +82,8 @@ def shares(
         .with_columns(
             obs_status=pl.when(~missing)
             .then(pl.lit("A"))
+            .when(pl.col("late").is_not_null())
+            .then(pl.lit("P"))
             .when(pl.col("defined") & pl.col("last_share").is_not_null() & (pl.col("carried") <= carry_periods))
             .then(pl.lit("E"))
             .otherwise(pl.lit("M")),
@@ -79,6 +93,18 @@ def shares(
         .select(*(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items()))
         .sort("indicator", "place")
     )
+
+
+def _late(current: pl.DataFrame, provisional: pl.DataFrame) -> pl.DataFrame:
+    """Estimates of late feeds as a column: only for indicators of which nothing has arrived."""
+    arrived = current.filter(pl.col("value").is_not_null()).select("indicator").unique()
+    mixed = provisional.join(arrived, on="indicator", how="semi")
+    if not mixed.is_empty():
+        raise ValueError(
+            f"provisional estimates of {mixed.get_column('indicator').unique().sort().to_list()}, which have values; "
+            "expected estimates only for indicators whose whole feed is late"
+        )
+    return provisional.select("indicator", "place", late=pl.col("estimate").cast(pl.Float64))
 
 
 def _checked(values: pl.DataFrame, period: date) -> pl.DataFrame:
@@ -127,6 +153,7 @@ def _sums(frame: pl.DataFrame) -> pl.DataFrame:
         observed_sum=pl.col("value").cast(pl.Int128).sum(),
         observed=pl.col("value").count(),
         weights=pl.col("weight").filter(pl.col("missing")),
+        late=pl.col("late").is_not_null().any(),
     )
     # fsum is correctly rounded, so neither the order of places nor the engine can change a bit
     missing_share = [math.fsum(weights) for weights in grouped.get_column("weights")]
@@ -138,7 +165,7 @@ def _sums(frame: pl.DataFrame) -> pl.DataFrame:
         "indicator",
         "observed_sum",
         "missing_share",
-        defined=(pl.col("observed") > 0) & (pl.col("missing_share") < 1.0 - SMALLEST_REMAINDER),
+        defined=pl.col("late") | ((pl.col("observed") > 0) & (pl.col("missing_share") < 1.0 - SMALLEST_REMAINDER)),
     )
 
 

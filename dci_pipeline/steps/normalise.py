@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from dci_pipeline.findings import Held
+from dci_pipeline.normalise.provisional import estimates
 from dci_pipeline.normalise.shares import shares as normalised
 from dci_pipeline.normalise.totals import totals as national_totals
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import commit, last_existing, versions_of
+from dci_pipeline.steps.feeds import late_feeds
 from dci_pipeline.work import Outcome, Work
 
 
@@ -18,17 +21,71 @@ def shares(work: Work, period: Period | None) -> Outcome:
     inputs = versions_of(work, "indicators", "values", [period])
     if before is not None:
         inputs |= versions_of(work, "normalise", "shares", [before])
+    late = late_indicators(work, period)
+    history = _history(work, period) if late else []
+    inputs |= versions_of(work, "normalise", "shares", history) | {"late": ",".join(late)}
 
     def compute() -> pl.DataFrame:
         previous = work.warehouse.read("normalise", "shares", before) if before is not None else None
+        values = work.warehouse.read("indicators", "values", period).select("place", "indicator", "value")
         return normalised(
-            work.warehouse.read("indicators", "values", period).drop("period"),
+            values,
             period=period.start,
             previous=previous,
             carry_periods=work.framework.carry_periods,
+            provisional=_provisional(work, period, values, late, history),
         )
 
     return commit(work, ("normalise", "shares"), period, inputs, str(work.framework.carry_periods), compute)
+
+
+def late_indicators(work: Work, period: Period) -> list[str]:
+    """The indicators of feeds that are late as a whole, where the index file takes provisional numbers for them."""
+    if work.framework.late_feed != "provisional":
+        return []
+    late = late_feeds(work, period)
+    return sorted(node.node for node in work.framework.indicators if node.feed in late)
+
+
+def _history(work: Work, period: Period) -> list[Period]:
+    """The same period a year before, the period before, and the one a year before that. Raises Held without them."""
+    before = period.shift(-1)
+    wanted = [period.year_before(), before, before.year_before()]
+    there = work.warehouse.existing("normalise", "shares", wanted)
+    lacking = [str(item) for item in wanted if item not in there]
+    if lacking:
+        raise Held(
+            "a feed is late and there is no history to stand in for it",
+            where=f"{work.index} {period}",
+            found="no shares of " + ", ".join(lacking),
+            expected="shares of " + ", ".join(map(str, wanted)),
+            todo="land the feed, or the history before it",
+        )
+    return wanted
+
+
+def _provisional(
+    work: Work, period: Period, values: pl.DataFrame, late: list[str], history: list[Period]
+) -> pl.DataFrame | None:
+    if not late:
+        return None
+    year_before, before, year_before_that = (work.warehouse.read("normalise", "shares", item) for item in history)
+    found = estimates(
+        late,
+        places=values.select("place", "indicator"),
+        year_before=year_before,
+        before=before,
+        year_before_that=year_before_that,
+    )
+    if found is None:
+        raise Held(
+            "a feed is late and nothing was observed of it before",
+            where=f"{work.index} {period}",
+            found="no national total of " + ", ".join(late),
+            expected="totals of " + ", ".join(map(str, history)),
+            todo="land the feed, or wait for it",
+        )
+    return found
 
 
 def totals(work: Work, period: Period | None) -> Outcome:
