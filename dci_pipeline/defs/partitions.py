@@ -48,8 +48,8 @@ class Partitions:
 
     @property
     def first(self) -> Period:
-        """The first period anything is computed for: the opening of the first link's reference."""
-        return min(link.reference[0] for link in self.framework.links)
+        """The first period anything is computed for: the first of a link, or of its reference when that opens earlier."""
+        return min(min(link.reference[0], link.start) for link in self.framework.links)
 
     @cached_property
     def periods(self) -> dg.TimeWindowPartitionsDefinition:
@@ -83,7 +83,12 @@ class Partitions:
             return _offset(-1, -1)
         if how == "window":
             return _offset(-year, 0)
+        if how == "two_years":
+            return _offset(-2 * year, 0)
         if how == "reference":
+            if self.framework.chaining == "annual_overlap":
+                # The reference is the year before; the first year is its own.
+                return _offset(-2 * year + 1, year - 1)
             return dg.SpecificPartitionsPartitionMapping(
                 [self.key(item) for item in sorted({item for link in self.framework.links for item in link.reference})]
             )
@@ -96,7 +101,7 @@ class Partitions:
             "an unknown way of reading",
             where="path",
             found=how,
-            expected="same, previous, window, reference, history or all",
+            expected="same, previous, window, two_years, reference, history or all",
         )
 
 

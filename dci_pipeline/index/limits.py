@@ -25,7 +25,9 @@ def imputed(shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame
     weights = np.nan_to_num(floats(node_weights, "weight", (("indicator", basket), ("node", nodes))))
     axes = (("place", places), ("indicator", basket))
     share = floats(rows, "share", axes)
-    missing = flags(rows.with_columns(missing=pl.col("value").is_null()), "missing", axes)
+    missing = flags(
+        rows.with_columns(missing=pl.col("value").is_null() & (pl.col("obs_status") != "P")), "missing", axes
+    )
     total = floats(rows, "total", axes)
     empty = np.any(total == 0.0, axis=0)
     carried = np.zeros((1, len(basket)))

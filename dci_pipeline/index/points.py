@@ -14,16 +14,24 @@ STATUSES = ("A", "P", "E", "B", "M")
 
 
 def points(
-    shares: pl.DataFrame, *, node_weights: pl.DataFrame, reference_totals: pl.DataFrame, base_points: float
+    shares: pl.DataFrame,
+    *,
+    node_weights: pl.DataFrame,
+    reference_totals: pl.DataFrame,
+    base_points: float = 100.0,
+    scales: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Points, position and status of every place x node.
 
     In: one period of `normalise.shares` (only leaves of the tree are read); `weight.node_weights` of one tree;
-    reference_totals [indicator, mean_total]; base_points, the nation's level in the reference period.
+    reference_totals [indicator, mean_total]; base_points, the nation's level in the reference period of the first link;
+    scales [node, scale, composite_scale], in a later link the level of each node over its reference instead
+    (`linking.linked_scales`).
     Out, sorted by node, place:
     period, place, node
-    points            own level, base_points * sum of (w_j / beta) x_j / mean_j; base_points in the reference
-    composite_points  base_points * sum of w_j x_j / mean_j; adds up to the root over nodes, to the nation over places
+    points            own level, scale * sum of (w_j / beta) x_j / mean_j; the scale in the reference
+    composite_points  composite_scale * sum of w_j x_j / mean_j; adds up to the root over nodes, to the nation over
+                      places
     share             position, sum of (w_j / beta) s_j; indicators whose national total is 0 leave it and the weights
                       of the others are scaled up
     imputed_share     the part of `share` that is imputed (1 when nothing but missing values make it)
@@ -45,7 +53,8 @@ def points(
     defined = rows.with_columns(
         # an undefined total undoes the indicator for every place, observed or not
         estimate=pl.when(pl.col("total").is_not_null()).then("estimate"),
-        missing=pl.col("value").is_null(),
+        # a feed that is late as a whole is provisional, not imputed
+        missing=pl.col("value").is_null() & (pl.col("obs_status") != "P"),
         rank=pl.when(pl.col("total").is_null())
         .then(pl.lit("M"))
         .otherwise("obs_status")
@@ -54,6 +63,7 @@ def points(
     relatives = floats(defined, "estimate", axes) / _means(reference_totals, basket)
     share, missing = floats(rows, "share", axes), flags(defined, "missing", axes)
     total = floats(rows, "total", axes)[0]
+    own, composite = _scales(scales, nodes, base_points)
     place_share = position(share, np.where(missing, share, 0.0), missing, total, weights)
     status = _strongest(floats(defined, "rank", axes), weights)
     return (
@@ -61,8 +71,8 @@ def points(
             {
                 "place": np.repeat(places.to_numpy(), len(nodes)),
                 "node": np.tile(nodes.to_numpy(), len(places)),
-                "points": nullable(base_points * weighted(relatives, weights)),
-                "composite_points": nullable(base_points * weighted(relatives, root_weights)),
+                "points": nullable(own * weighted(relatives, weights)),
+                "composite_points": nullable(composite * weighted(relatives, root_weights)),
                 "share": nullable(place_share.share),
                 "imputed_share": nullable(place_share.imputed_share),
                 "obs_status": status.reshape(-1),
@@ -73,6 +83,18 @@ def points(
         .select(period, pl.all())
         .sort("node", "place")
     )
+
+
+def _scales(scales: pl.DataFrame | None, nodes: pl.Series, base_points: float) -> tuple[Floats, Floats]:
+    if scales is None:
+        both: Floats = np.full(len(nodes), base_points)
+        return both, both
+    on_nodes = (("node", nodes),)
+    own, composite = floats(scales, "scale", on_nodes), floats(scales, "composite_scale", on_nodes)
+    if np.isnan(own).any() or np.isnan(composite).any():
+        lacking = nodes.filter(pl.Series(np.isnan(own) | np.isnan(composite))).to_list()
+        raise ValueError(f"scales: none for {lacking}; expected one for every node of the tree")
+    return own, composite
 
 
 def _strongest(ranks: Floats, weights: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.str_]]:

@@ -69,8 +69,9 @@ def span_shares(shares_by_period: pl.DataFrame, *, node_weights: pl.DataFrame) -
     node, place; the same rules for a total of 0 and an undefined one as `points`.
     """
     basket, nodes = axis(node_weights, "indicator"), axis(node_weights, "node")
+    unseen = pl.col("value").is_null() & (pl.col("obs_status") != "P")
     rows = shares_by_period.filter(pl.col("indicator").is_in(basket.implode())).with_columns(
-        imputed=pl.when(pl.col("value").is_null()).then("estimate").otherwise(0.0), present=pl.lit(True)
+        imputed=pl.when(unseen).then("estimate").otherwise(0.0), present=pl.lit(True)
     )
     places, periods = axis(rows, "place"), axis(rows, "period")
     axes = (("period", periods), ("place", places), ("indicator", basket))
@@ -82,7 +83,7 @@ def span_shares(shares_by_period: pl.DataFrame, *, node_weights: pl.DataFrame) -
     total = totals[0].copy()
     for period in range(1, len(periods)):
         total += totals[period]
-    missing: Flags = np.any(flags(rows.with_columns(pl.col("value").is_null()), "value", axes), axis=0)
+    missing: Flags = np.any(flags(rows.with_columns(unseen.alias("unseen")), "unseen", axes), axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = volume / total
         imputed_part = imputed / total

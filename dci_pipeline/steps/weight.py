@@ -25,8 +25,9 @@ def _alphas(work: Work) -> pl.DataFrame:
         children = work.framework.basket_children(link)
         for root, wave in sorted(link.wave.items()):
             inside = {node: found for node, found in children.items() if work.framework.root_of(node) == root}
-            frames.append(scores.alphas(wave_scores(work, wave), children=inside))
-    return pl.concat(frames).unique(maintain_order=True).sort("wave", "node", "child")
+            found = scores.alphas(wave_scores(work, wave), children=inside)
+            frames.append(found.select(pl.lit(link.link).alias("link"), pl.all()))
+    return pl.concat(frames).sort("link", "node", "child")
 
 
 def wave_scores(work: Work, wave: str) -> pl.DataFrame:
@@ -53,6 +54,7 @@ def structure_hash(work: Work) -> str:
                 )
                 for link in framework.links
             ],
+            framework.chaining,
             framework.base_points,
         ]
     )
@@ -63,5 +65,5 @@ def node_weights(work: Work, link: Link, root: str) -> pl.DataFrame:
     committed = work.warehouse.read("weight", "alphas")
     below = {node for node in work.framework.by_node if work.framework.root_of(node) == root}
     return tree.node_weights(
-        committed.filter((pl.col("wave") == link.wave[root]) & pl.col("node").is_in(sorted(below))), root=root
+        committed.filter((pl.col("link") == link.declared) & pl.col("node").is_in(sorted(below))), root=root
     )
