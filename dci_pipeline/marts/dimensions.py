@@ -72,9 +72,9 @@ def weights(
     errors: pl.DataFrame,
     waves: Mapping[str, tuple[str, bool]],
 ) -> pl.DataFrame:
-    """The weights of every wave in use, sorted by wave, node, child.
+    """The weights of one link, sorted by wave, link, node, child.
 
-    alphas [wave, node, child, alpha, n_experts, assumption]; node_weights [node, beta] with the path's product;
+    alphas [link, wave, node, child, alpha, n_experts, assumption]; node_weights [node, beta] with the path's product;
     agreement [wave, node, kendall_w]; errors [wave, node, child, se]; waves: effective_from and whether it is an
     assumption.
     """
@@ -93,7 +93,7 @@ def weights(
             assumption=pl.col("assumption") | pl.col("wave_assumption"),
             effective_from=pl.col("effective_from").str.to_date("%Y-%m-%d"),
         )
-        .sort("wave", "node", "child")
+        .sort("wave", "link", "node", "child")
     )
 
 

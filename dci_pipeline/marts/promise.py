@@ -43,9 +43,16 @@ def promised(frame: pl.DataFrame, contract: TableContract) -> pl.DataFrame:
                 found=f"{table[column.name].null_count()} nulls",
                 expected="none",
             )
+    # One width for whole numbers, so that partitions always stack.
+    table = table.with_columns(pl.col(column.name).cast(_TYPES[column.type][0]) for column in contract.columns)
     if contract.key:
         twice = table.filter(pl.struct(contract.key).is_duplicated())
         if not twice.is_empty():
             raise Finding("rows that share a key", where=where, found=twice.select(contract.key).row(0, named=True))
         table = table.sort(contract.key, nulls_last=True)
     return table
+
+
+def empty(contract: TableContract) -> pl.DataFrame:
+    """The table without rows: a partition with nothing to say, where an old one must not stay."""
+    return pl.DataFrame(schema={column.name: _TYPES[column.type][0] for column in contract.columns})

@@ -28,29 +28,29 @@ def quality(
     *,
     period: date,
     period_column: str,
-    expected: Sequence[str],
+    expected: Mapping[str, Sequence[str]],
     imputed: Mapping[str, float],
 ) -> pl.DataFrame:
     """One partition of the table, sorted by feed, partner.
 
     verdict: [rule, rows, unexpected, passed, …]; rejected: rows in quarantine, each counted once; sums [place, …];
-    expected: codes of the places a feed should cover; imputed: feed → largest imputed share of its indicators, a
+    expected: feed → codes of the places it should cover; imputed: feed → largest imputed share of its indicators, a
     fraction.
     """
     rows: list[dict[str, object]] = []
     for part in slices:
-        present = 0
+        present, wanted = 0, list(expected[part.feed])
         if part.sums is not None:
-            present = part.sums.filter(pl.col("place").is_in(list(expected)))["place"].n_unique()
+            present = part.sums.filter(pl.col("place").is_in(wanted))["place"].n_unique()
         rows.append(
             {
                 "feed": part.feed,
                 period_column: period,
                 "partner": part.partner,
                 **_counts(part.verdict, part.rejected),
-                "places_expected": len(expected),
+                "places_expected": len(wanted),
                 "places_present": present,
-                "coverage": 100.0 * present / len(expected) if expected else None,
+                "coverage": 100.0 * present / len(wanted) if wanted else None,
                 "imputed_share": imputed.get(part.feed),
                 "delivery_sha256": part.delivery_sha256,
                 "contract_version": part.contract_version,

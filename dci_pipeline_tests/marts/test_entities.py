@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dci_pipeline.marts.entities import entities
-from dci_pipeline.marts.index_period import index_period, ranked_entities
-from dci_pipeline.marts.index_year import index_year
+from dci_pipeline.index.points import STATUSES
+from dci_pipeline.marts import growth
+from dci_pipeline.marts.entities import entities, entity_sums
+from dci_pipeline.marts.index_span import index_period, index_year
+from dci_pipeline.marts.linked import BOTH, together, with_links
 
 TYPES = pl.DataFrame(
     {"place": ["A", "B", "C", "R"], "type": ["town", "town", "town", "residual"], "member": [True, True, True, False]}
@@ -44,7 +46,9 @@ def places(
 
 
 def ranked(frame: pl.DataFrame) -> pl.DataFrame:
-    return ranked_entities(frame, members=MEMBERS, types=TYPES, nation="X", ranked=["town", "county"])
+    """A span of one link, as the tables take it."""
+    found = with_links(entities(frame, members=MEMBERS, types=TYPES, nation="X"), [])
+    return growth.with_points_share(growth.with_ranks(found, ranked=["town", "county"]), nation="X")
 
 
 def row(frame: pl.DataFrame, code: str) -> dict[str, object]:
@@ -127,12 +131,12 @@ def test_without_a_base_or_with_a_base_of_zero_there_is_no_growth() -> None:
 
 
 def year_table(now: pl.DataFrame, *, covered: int = 12, **bases: object) -> pl.DataFrame:
-    given = {"same_periods_before": None, "first": None, "two_before": None, **bases}
+    given = {"year_before": None, "first": None, "two_before": None, **bases}
     return index_year(
         now,
         year=2020,
         covered=covered,
-        whole=12,
+        whole=covered == 12,
         covered_column="months_covered",
         members=MEMBERS,
         types=TYPES,
@@ -155,8 +159,55 @@ def test_a_whole_year_has_cagr_and_a_running_one_has_not() -> None:
 
 def test_change_of_share_is_in_percentage_points() -> None:
     before = ranked(places({"A": 40.0, "B": 40.0, "C": 15.0, "R": 5.0}))
-    frame = year_table(ranked(places(NOW)), same_periods_before=before)
+    frame = year_table(ranked(places(NOW)), year_before=before)
     assert row(frame, "A")["points_share_change_pp"] == pytest.approx(10.0)
+
+
+STATUS = {
+    "all observed": ({}, {}, "A"),
+    "a member carried": ({"A": "E"}, {"A": 1.0}, "E"),
+    "a member withheld": ({"A": "M"}, {}, "E"),
+    "a late feed": ({"A": "P", "B": "P"}, {}, "P"),
+    "a late feed and a member carried": ({"A": "P", "B": "E"}, {"B": 1.0}, "E"),
+}
+
+
+@pytest.mark.parametrize("scenario", STATUS)
+def test_a_group_is_as_strong_as_its_strongest_member(scenario: str) -> None:
+    status, imputed, expected = STATUS[scenario]
+    assert row(ranked(places(NOW, status=status, imputed=imputed)), "east")["obs_status"] == expected
+
+
+def test_a_late_feed_makes_every_row_of_its_node_provisional() -> None:
+    now = ranked(places(NOW, status={"A": "P", "B": "E", "C": "P", "R": "P"}, imputed={"B": 1.0}))
+    assert period_table(now)["maturity"].unique().to_list() == ["provisional"]
+    assert period_table(ranked(places(NOW)))["maturity"].unique().to_list() == ["final"]
+
+
+def test_an_entity_has_rows_only_for_nodes_that_its_places_have() -> None:
+    both = pl.concat([places(NOW), places({"A": 1.0, "B": 2.0}).with_columns(node=pl.lit("m"))])
+    frame = entities(both, members=MEMBERS, types=TYPES, nation="X").filter(pl.col("node") == "m")
+    counts = dict(frame.select("entity_code", "n_members").iter_rows())
+    assert counts == {"A": None, "B": None, "X": 2, "east": 2}
+
+
+def test_sums_of_any_column_are_null_where_nothing_is_known() -> None:
+    frame = places(NOW).with_columns(other=pl.when(pl.col("place").is_in(["A", "R"])).then("points"))
+    sums = entity_sums(frame, columns=["points", "other"], members=MEMBERS, types=TYPES, nation="X")
+    assert {code: row(sums, code)["other"] for code in ("A", "B", "east", "west", "X")} == {
+        "A": 50.0,
+        "B": None,
+        "east": 50.0,
+        "west": 5.0,
+        "X": 55.0,
+    }
+    assert row(sums, "X")["points"] == 100.0
+
+
+def test_the_rank_before_is_among_the_places_there_are_now() -> None:
+    before = ranked(places({"A": 25.0, "B": 30.0, "C": 40.0, "R": 5.0}))
+    now = ranked(places({"A": 50.0, "B": 30.0, "R": 5.0}))
+    assert row(period_table(now, year_before=before), "A")["rank_change_yoy"] == 1
 
 
 POINTS = st.fixed_dictionaries({place: st.floats(0, 1e6) for place in "ABCR"}).filter(
@@ -194,3 +245,23 @@ def test_a_change_of_unit_leaves_ranks_and_growth_alone() -> None:
     ]
     for column in ("rank", "rank_change_yoy", "growth_yoy", "points_share"):
         assert tables[0][column].equals(tables[1][column], null_equal=True)
+
+
+def test_a_place_that_enters_in_between_counts_nothing_before() -> None:
+    early, late = ranked(places({"A": 8.0, "R": 4.0})), ranked(places({"A": 8.0, "B": 6.0, "R": 4.0}))
+    frame = together([(1, early), (2, late)], statuses=STATUSES)
+    assert {code: row(frame, code)["points"] for code in ("A", "B", "X")} == {"A": 8.0, "B": 4.0, "X": 16.0}
+
+
+def test_a_node_that_left_and_came_back_has_no_growth_over_the_gap() -> None:
+    gone = pl.DataFrame(
+        [("town", "A", "n", 50.0, None, 25.0, None), ("town", "B", "n", 30.0, None, 15.0, None)],
+        schema=["entity_type", "entity_code", "node", *BOTH],
+        orient="row",
+        infer_schema_length=None,
+    ).with_columns(pl.col(BOTH).cast(pl.Float64))
+    back = gone.rename(dict(zip(BOTH, (BOTH[1], BOTH[0], BOTH[3], BOTH[2]), strict=True)))
+    now = with_links(entities(places(NOW), members=MEMBERS, types=TYPES, nation="X"), [gone, back])
+    before = with_links(entities(places(NOW), members=MEMBERS, types=TYPES, nation="X"), [])
+    assert growth.growth_on(now, before, name="growth")["growth"].null_count() == now.height
+    assert growth.growth_on(now, now, name="growth")["growth"].to_list() == [0.0] * now.height

@@ -1,0 +1,1 @@
+"""The steps of the published tables, one module per family; none is imported before it runs."""
