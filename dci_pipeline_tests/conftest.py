@@ -52,7 +52,12 @@ def pulse_data() -> Path | None:
     return next((path for path in candidates if (path / "agg_transactions.parquet").is_file()), None)
 
 
-PULSE_FILES = {"transactions": "agg_transactions.parquet", "app_usage": "agg_users.parquet"}
+PULSE_FILES = {
+    "transactions": "agg_transactions.parquet",
+    "app_usage": "agg_users.parquet",
+    "district_transactions": "map_transactions.parquet",
+    "district_app_usage": "map_users.parquet",
+}
 
 
 def land_pulse(work: Work, source: Path) -> None:

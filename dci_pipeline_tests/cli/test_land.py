@@ -92,15 +92,7 @@ def test_one_file_of_many_periods_becomes_a_delivery_for_each(dci: Dci, pulse_so
     )
     assert result.code == 0
     assert result.out.count(" new") == 28
-    assert "2018Q1 to 2024Q4: each waits for app_usage from phonepe" in result.out
-    done = dci(
-        "land",
-        pulse_source / PULSE_FILES["app_usage"],
-        "--index",
-        "pulse",
-        "--feed",
-        "app_usage",
-        "--partner",
-        "phonepe",
-    )
+    assert "2018Q1 to 2024Q4: each waits for app_usage from phonepe; district_app_usage from phonepe" in result.out
+    for feed in ("app_usage", "district_transactions", "district_app_usage"):
+        done = dci("land", pulse_source / PULSE_FILES[feed], "--index", "pulse", "--feed", feed, "--partner", "phonepe")
     assert "2018Q1 to 2024Q4 are complete" in done.out
