@@ -85,7 +85,7 @@ def _of_stages(framework: Framework) -> list[Step]:
             _call("normalise", "shares"),
             (
                 (("indicators", "values"), "same"),
-                (("normalise", "shares"), "two_years" if framework.late_feed == "provisional" else "previous"),
+                (("normalise", "shares"), "stand_in" if framework.late_feed == "provisional" else "previous"),
             ),
             "Share of the national total by place and indicator; missing places carry the share last observed.",
         ),
@@ -106,7 +106,7 @@ def _of_stages(framework: Framework) -> list[Step]:
         Step(
             ("index", "links"),
             "once",
-            _call("index", "links"),
+            _call("links", "links"),
             (
                 (("normalise", "shares"), "references"),
                 (("normalise", "totals"), "references"),
@@ -250,7 +250,12 @@ def _published(framework: Framework) -> list[Step]:
             published=True,
         )
     )
-    for name in [str(entity.table) for entity in framework.entities if entity.table] + ["unit_group", "alias", "node"]:
+    for name in [str(entity.table) for entity in framework.entities if entity.table] + [
+        "unit_group",
+        "alias",
+        "node",
+        *(["member"] if "member" in framework.tables else []),
+    ]:
         found.append(
             Step(
                 ("marts", name),

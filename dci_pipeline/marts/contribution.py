@@ -72,7 +72,7 @@ def contribution(
     return (
         frame.join(level.filter("had").drop("had"), on="root", how="inner")
         .with_columns(
-            link_effect_points=pl.col("composite_link_points") - pl.col("composite_link_points_base"),
+            link_effect_points=pl.col("composite_link_points") - pl.col("composite_link_points_base") + 0.0,
             conf_status=pl.lit("F"),
         )
         .with_columns(contribution_points=moved - pl.col("link_effect_points"))

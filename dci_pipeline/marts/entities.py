@@ -92,12 +92,17 @@ def entities(places: pl.DataFrame, *, members: pl.DataFrame, types: pl.DataFrame
     cube = {name: floats(rows, name, groups.axes) for name in ("points", "composite_points", "share", "imputed")}
     total = {name: groups.sums(values) for name, values in cube.items()}
     count = groups.counts(groups.present)
+    estimated = np.where(floats(rows, "imputed_share", groups.axes) > 0, 1.0, 0.0)
+    # Also what was never observed and so weighs nothing: a residual's estimate of 0 is an estimate.
+    touched = groups.sums(estimated) > 0
     ranks = floats(rows, "rank", groups.axes)
     status = groups.strongest(np.where(ranks == STATUSES.index("M"), _ESTIMATED, ranks))
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = groups.sums(cube["points"], members_only=True) / np.where(count > 0, count, np.nan)
-        imputed = np.where(total["share"] > 0, total["imputed"] / total["share"], 0.0)
-    status = np.where(imputed > 0, np.maximum(status, _ESTIMATED), status)
+        # Where nothing but what was never observed stands, the position is 0 and rests on estimates as a whole.
+        blank = np.where(touched, 1.0, 0.0)
+        imputed = np.where(total["share"] > 0, total["imputed"] / total["share"], blank)
+    status = np.where(touched, np.maximum(status, _ESTIMATED), status)
     summed = groups.frame(
         {
             "points": nullable(total["points"]),

@@ -55,7 +55,10 @@ def inequality_year(
         for group_type, group, place in members.select("group_type", "group", "place").iter_rows()
         if group_type == theil_groups and place in scopes[NATION, nation]
     }
-    points, level = _by_node(now, types, "points"), _by_node(now, types, "chained_points")
+    # A place whose chain broke where that of the others did not stands on another scale than they do.
+    unbroken = pl.col("chain_breaks") == pl.col("chain_breaks").min().over("node")
+    chained = now.with_columns(pl.when(unbroken).then("chained_points").alias("chained_points"))
+    points, level = _by_node(now, types, "points"), _by_node(chained, types, "chained_points")
     years, base = first or (0, now)
     # Where a chain broke in between there is no growth, so no convergence either.
     whole_chain = base.join(now, on=[*KEY, "chain_breaks"], how="semi", maintain_order="left")

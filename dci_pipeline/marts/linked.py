@@ -99,8 +99,12 @@ def together(parts: Sequence[tuple[int, pl.DataFrame]], *, statuses: Sequence[st
         [frame["obs_status"].replace_strict(order, default=0).to_numpy() for _, frame in aligned], axis=0
     )
     columns["obs_status"] = pl.Series([statuses[number] for number in strongest.tolist()], dtype=pl.String)
-    breaks = [frame["chain_breaks"].fill_null(0).to_numpy() for _, frame in aligned]
-    columns["chain_breaks"] = pl.Series(np.max(breaks, axis=0))
+    # A span on both sides of a break is half in one chain and half in another: it compares with nothing.
+    breaks = pl.DataFrame({str(number): frame["chain_breaks"] for number, (_, frame) in enumerate(aligned)})
+    most = breaks.max_horizontal()
+    unbroken = most == breaks.min_horizontal()
+    columns["chain_breaks"] = pl.select(pl.when(unbroken).then(most)).to_series()
+    columns["chained_points"] = pl.select(pl.when(unbroken).then(columns["chained_points"])).to_series()
     last = aligned[-1][1].select("n_members", "member_type")
     earlier = aligned[0][1].select("n_members", "member_type")
     for name in ("n_members", "member_type"):

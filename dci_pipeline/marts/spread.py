@@ -63,9 +63,9 @@ def hhi(values: Values) -> float | None:
 
 
 def sigma_log(values: Values) -> float | None:
-    """Standard deviation of the population of ln x, over the values above zero; null with fewer than two."""
+    """Standard deviation of the population of ln x, over the values above zero; null with none."""
     logs = [math.log(x) for x in values if x > 0]
-    if len(logs) < 2:
+    if not logs:
         return None
     return math.sqrt(_variance(logs, math.fsum(logs) / len(logs)))
 

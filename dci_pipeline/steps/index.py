@@ -7,120 +7,15 @@ from dataclasses import replace
 
 import polars as pl
 
-from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Held
-from dci_pipeline.framework import Framework, Link
-from dci_pipeline.index import (
-    Basket,
-    entry_scales,
-    imputed,
-    link_levels,
-    linked_scales,
-    reference_means,
-    span,
-    with_place_limit,
-)
+from dci_pipeline.framework import Link
+from dci_pipeline.index import imputed, span, with_place_limit
 from dci_pipeline.index import points as index_points
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import commit, versions_of
+from dci_pipeline.steps.links import basket, hold_unmade, lacking, of_tree
 from dci_pipeline.steps.weight import node_weights, structure_hash
 from dci_pipeline.work import CheckResult, Outcome, Work
-
-
-def links(work: Work, period: Period | None = None) -> Outcome:
-    """Scales and both readings of the reference of every link whose reference is there, a partition per link."""
-    outcomes = [_link(work, link) for link in ready_links(work)]
-    states = {outcome.state for outcome in outcomes}
-    state = next((name for name in ("stale", "written", "same") if name in states), "unchanged")
-    return Outcome(
-        ("index", "links"),
-        None,
-        state,
-        sum(outcome.rows for outcome in outcomes),
-        content_hash([outcome.data_version for outcome in outcomes]),
-        (),
-        {"links": ", ".join(link.link for link in ready_links(work))},
-    )
-
-
-def ready_links(work: Work) -> list[Link]:
-    """The links whose reference is complete, in order, up to the first that is not."""
-    found: list[Link] = []
-    link = work.framework.link_at(work.framework.links[0].start)
-    while link is not None and not _lacking(work, link):
-        found.append(link)
-        link = next_link(work.framework, link)
-    return found
-
-
-def next_link(framework: Framework, link: Link) -> Link | None:
-    """The link after this one, or None when this one is the last."""
-    if framework.chaining == "annual_overlap":
-        return framework.link_at(link.start.shift(link.start.per_year))
-    return next((other for other in framework.links if other.start.start > link.start.start), None)
-
-
-def _lacking(work: Work, link: Link) -> list[Period]:
-    there = work.warehouse.existing("normalise", "totals", link.reference)
-    return [item for item in link.reference if item not in there]
-
-
-def _link(work: Work, link: Link) -> Outcome:
-    warehouse, framework = work.warehouse, work.framework
-    before = framework.link_at(link.start.shift(-1))
-    inputs = (
-        versions_of(work, "normalise", "shares", link.reference)
-        | versions_of(work, "normalise", "totals", link.reference)
-        | {"weights": str(warehouse.data_version("weight", "alphas"))}
-    )
-    if before is not None:
-        inputs |= versions_of(work, "normalise", "totals", before.reference)
-        inputs["before"] = str(warehouse.data_version("index", "links", before.start))
-
-    def compute() -> pl.DataFrame:
-        roots = sorted({*link.basket, *(before.basket if before else ())})
-        return pl.concat([_link_of_tree(work, link, before, root) for root in roots]).sort("node", "place")
-
-    return commit(work, ("index", "links"), link.start, inputs, structure_hash(work), compute)
-
-
-def _link_of_tree(work: Work, link: Link, before: Link | None, root: str) -> pl.DataFrame:
-    rows = of_tree(work, work.warehouse.read("normalise", "shares", link.reference), root)
-    old = basket(work, before, root) if before is not None and root in before.basket else None
-    new = None
-    if root in link.basket:
-        totals = work.warehouse.read("normalise", "totals", link.reference)
-        weights = node_weights(work, link, root)
-        base = work.framework.base_points
-        new = Basket(
-            weights,
-            reference_means(totals.filter(pl.col("indicator").is_in(list(link.basket[root])))),
-            entry_scales(weights, base_points=base)
-            if old is None
-            else linked_scales(totals, before=old, node_weights=weights, root=root, base_points=base),
-        )
-    return link_levels(rows, before=old, after=new)
-
-
-def basket(work: Work, link: Link, root: str) -> Basket:
-    """One tree in one link: weights, reference means and the scales committed with the link."""
-    totals = work.warehouse.read("normalise", "totals", link.reference)
-    weights = node_weights(work, link, root)
-    scales = (
-        work.warehouse.read("index", "links", link.start)
-        .filter(pl.col("node").is_in(weights["node"].unique().implode()) & pl.col("scale").is_not_null())
-        .select("node", "scale", "composite_scale")
-        .unique(maintain_order=True)
-    )
-    return Basket(weights, reference_means(totals.filter(pl.col("indicator").is_in(list(link.basket[root])))), scales)
-
-
-def of_tree(work: Work, rows: pl.DataFrame, root: str) -> pl.DataFrame:
-    """The rows of the places a tree is made of."""
-    if not work.framework.by_node[root].places:
-        return rows
-    kinds = work.types.filter(pl.col("type").is_in(list(work.framework.places_of(root))))
-    return rows.filter(pl.col("place").is_in(kinds["place"].implode()))
 
 
 def points(work: Work, period: Period | None) -> Outcome:
@@ -135,7 +30,7 @@ def points(work: Work, period: Period | None) -> Outcome:
             expected=f"a {period.cadence} from {framework.links[0].start} on",
             todo="nothing: the index starts later",
         )
-    missing = [str(item) for item in _lacking(work, link)]
+    missing = [str(item) for item in lacking(work, link)]
     if missing:
         raise Held(
             "the reference period is not complete",
@@ -144,6 +39,7 @@ def points(work: Work, period: Period | None) -> Outcome:
             expected=f"{link.reference[0]} to {link.reference[-1]}, the reference of link {link.link}",
             todo=f"land and run these first: dci run --index {work.index} --from {missing[0]} --to {missing[-1]}",
         )
+    hold_unmade(work, link)
     inputs = (
         versions_of(work, "normalise", "shares", [period])
         | versions_of(work, "normalise", "totals", link.reference)

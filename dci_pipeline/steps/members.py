@@ -14,7 +14,7 @@ from dci_pipeline.index.members import CELL, member_levels
 from dci_pipeline.index.members import members as member_points
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import commit, versions_of
-from dci_pipeline.steps.index import basket, of_tree, ready_links
+from dci_pipeline.steps.links import basket, of_tree, ready_links
 from dci_pipeline.steps.weight import structure_hash
 from dci_pipeline.work import Outcome, Work
 

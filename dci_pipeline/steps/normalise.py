@@ -70,22 +70,27 @@ def _provisional(
     if not late:
         return None
     year_before, before, year_before_that = (work.warehouse.read("normalise", "shares", item) for item in history)
-    found = estimates(
-        late,
-        places=values.select("place", "indicator"),
-        year_before=year_before,
-        before=before,
-        year_before_that=year_before_that,
-    )
-    if found is None:
+    places = values.select("place", "indicator")
+    found = {
+        indicator: estimates(
+            [indicator], places=places, year_before=year_before, before=before, year_before_that=year_before_that
+        )
+        for indicator in late
+    }
+    link = work.framework.link_at(period)
+    basket = {leaf for leaves in link.basket.values() for leaf in leaves} if link is not None else set[str]()
+    # What no basket weighs may be newer than its history: it stays missing and holds nothing up.
+    lacking = [indicator for indicator, frame in found.items() if frame is None and indicator in basket]
+    if lacking:
         raise Held(
             "a feed is late and nothing was observed of it before",
             where=f"{work.index} {period}",
-            found="no national total of " + ", ".join(late),
+            found="no national total of " + ", ".join(lacking),
             expected="totals of " + ", ".join(map(str, history)),
             todo="land the feed, or wait for it",
         )
-    return found
+    frames = [frame for frame in found.values() if frame is not None]
+    return pl.concat(frames) if frames else None
 
 
 def totals(work: Work, period: Period | None) -> Outcome:

@@ -11,7 +11,7 @@ import pytest
 
 from dci_pipeline.periods import Period, parse, parse_span
 from dci_pipeline.settings import Settings
-from dci_pipeline.steps import index, normalise, weight
+from dci_pipeline.steps import index, links, normalise, weight
 from dci_pipeline.steps.marts import agreement, app_category, effective, inequality, intensive, tracker, uncertainty
 from dci_pipeline.work import Outcome, Work
 from dci_pipeline_tests.conftest import CONTRACTS
@@ -83,7 +83,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
         normalise.shares(work, month)
         normalise.totals(work, month)
     weight.alphas(work)
-    index.links(work)
+    links.links(work)
     for month in MONTHS:
         index.points(work, month)
     return Measured(work, {name: run(work, period) for name, (run, period) in RUNS.items()})

@@ -166,5 +166,6 @@ def test_beta_is_the_speed_put_in(starts: list[float], speed: float, years: int)
 def test_convergence_without_a_base() -> None:
     assert spread.beta([(0.0, 1.0), (2.0, 3.0)], years=1) is None
     assert spread.beta([(2.0, 1.0), (2.0, 3.0)], years=1) is None
-    assert spread.sigma_log([0.0, 5.0]) is None
+    assert spread.sigma_log([0.0, 5.0]) == 0.0
+    assert spread.sigma_log([0.0]) is None
     assert spread.sigma_log([1.0, math.e**2, 0.0]) == pytest.approx(1.0, rel=1e-14)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from dci_pipeline.framework import Link
+from dci_pipeline.framework import Framework, Link
 from dci_pipeline.marts import dimensions
 from dci_pipeline.marts.promise import promised
 from dci_pipeline.periods import Period
@@ -15,6 +15,9 @@ from dci_pipeline.steps.marts.agreement import kendall_check
 from dci_pipeline.steps.weight import node_weights, structure_hash, wave_scores
 from dci_pipeline.weight import agreement
 from dci_pipeline.work import Outcome, Work
+
+# The dimension under which the table of members lists the key indicators.
+TRACKER = "tracker"
 
 
 def weights_table(work: Work, period: Period | None = None) -> Outcome:
@@ -91,6 +94,8 @@ def _dimension(work: Work, table: str) -> pl.DataFrame:
         return dimensions.unit_group(geography.groups, geography.membership)
     if table == "alias":
         return dimensions.alias(geography.aliases)
+    if table == "member":
+        return _members(framework)
     rows = [
         (
             framework.root_of(node.node),
@@ -131,3 +136,16 @@ def _dimension(work: Work, table: str) -> pl.DataFrame:
             "reason": text,
         },
     )
+
+
+def _members(framework: Framework) -> pl.DataFrame:
+    """What each member of a breakdown, and each key indicator, is called and rests on."""
+    rows = [
+        (item.dimension, item.node, member.member, member.name_zh, member.name_en, item.assumption, item.reason or None)
+        for item in framework.breakdowns
+        for member in item.members
+    ]
+    rows += [(TRACKER, item.node, item.tracked, item.name_zh, item.name_en, False, None) for item in framework.tracker]
+    names = ("dimension", "node", "member", "name_zh", "name_en")
+    schema = dict.fromkeys(names, pl.String) | {"assumption": pl.Boolean, "reason": pl.String}
+    return pl.DataFrame(rows, orient="row", schema=schema)
