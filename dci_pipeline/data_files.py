@@ -68,6 +68,24 @@ def list_of(mapping: Mapping[str, Any], key: str, where: str) -> list[dict[str, 
     return cast("list[dict[str, Any]]", value)
 
 
+def number_of(mapping: Mapping[str, Any], key: str, where: str, *, default: float | None = None) -> float:
+    """The number under a key; without `default` it must be there. Raises Finding for anything else."""
+    value = mapping.get(key) if default is not None else need(mapping, key, where)
+    if value is None and default is not None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Finding(f"{key} is not a number", where=where, found=repr(value), expected="a number", todo="correct it")
+    return value
+
+
+def whole_of(mapping: Mapping[str, Any], key: str, where: str, *, default: int | None = None) -> int:
+    """The whole number under a key, as `number_of`."""
+    value = number_of(mapping, key, where, default=default)
+    if value != int(value):
+        raise Finding(f"{key} is not a whole number", where=where, found=value, expected="a whole number")
+    return int(value)
+
+
 def one_of(value: str, allowed: Iterable[str], where: str) -> None:
     """Raises Finding unless `value` is one of `allowed`."""
     if value not in allowed:

@@ -218,9 +218,9 @@ class Framework:
         return tuple(found)
 
     def places_of_feed(self, feed: str) -> tuple[str, ...]:
-        """The types of place a feed is about: those of the trees it feeds, in the order of the index file."""
+        """The types of place a feed is about: those of the trees it feeds, all when it feeds none; in file order."""
         about = {kind for leaf in self.leaves_of(feed) for kind in self.places_of(leaf)}
-        return tuple(entity.type for entity in self.place_types if entity.type in about)
+        return tuple(entity.type for entity in self.place_types if not about or entity.type in about)
 
     def splits_of(self, feed: str) -> tuple[tuple[str, str], ...]:
         """The (indicator, column) pairs of a feed that a breakdown asks for, each once, sorted."""

@@ -26,13 +26,17 @@ def check_framework(framework: Framework, *, where: str) -> None:
     known = framework.by_node
     names = [node.node for node in (*framework.nodes, *framework.auxiliary)]
     if len(set(names)) != len(names):
-        raise Finding("a node is listed twice", where=where, found=_twice(names))
+        raise Finding("a node is listed twice", where=where, found=_twice(names), expected="every node once")
     for node in framework.nodes:
         _check_node(node, framework, where)
     for node in framework.auxiliary:
         if node.parent is not None or node.feed is None:
             raise Finding(
-                "what is observed beside the trees has a feed and no parent", where=f"{where} auxiliary {node.node!r}"
+                "what is observed beside the trees has a feed and no parent",
+                where=f"{where} auxiliary {node.node!r}",
+                found=f"parent {node.parent}, feed {node.feed}",
+                expected="a feed, and no parent",
+                todo="move it to nodes, or take its parent out",
             )
         _check_source(node, framework, f"{where} auxiliary {node.node!r}")
     for link in framework.links:
@@ -69,6 +73,12 @@ def _check_node(node: Node, framework: Framework, where: str) -> None:
     at, known = f"{where} node {node.node!r}", framework.by_node
     if node.parent is not None and node.parent not in known:
         raise Finding("unknown parent", where=at, found=node.parent, expected="one of " + ", ".join(known))
+    above, parent = [node.node], node.parent
+    while parent is not None and parent in known:
+        if parent in above:
+            raise Finding("a node above itself", where=at, found=" under ".join([*above, parent]))
+        above.append(parent)
+        parent = known[parent].parent
     unknown = set(node.places) - {entity.type for entity in framework.place_types}
     if unknown or (node.places and node.parent is not None):
         raise Finding(
@@ -117,6 +127,17 @@ def _check_chain(framework: Framework, where: str) -> None:
         )
     if not framework.links:
         raise Finding("an index without a link", where=f"{where} links", expected="at least one")
+    names = [link.link for link in framework.links]
+    if len(set(names)) != len(names):
+        raise Finding("a link is listed twice", where=f"{where} links", found=_twice(names), expected="every link once")
+    for link in framework.links:
+        if link.end is not None and link.end.start < link.start.start:
+            raise Finding(
+                "a link that ends before it starts",
+                where=f"{where} link {link.link!r}",
+                found=f"start {link.start}, end {link.end}",
+                expected="an end at or after the start, or none",
+            )
     for before, link in pairwise(framework.links):
         at = f"{where} link {link.link!r}"
         last = link.start.shift(-1)

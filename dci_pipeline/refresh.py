@@ -156,12 +156,22 @@ def _in_reference(work: Work, period: Period) -> bool:
     return framework.chaining == "annual_overlap" and framework.link_at(period) is not None
 
 
+def _stand_in(work: Work, period: Period) -> set[Period]:
+    """The periods whose shares a period goes on from: the one before, for a late feed those it is estimated from."""
+    from dci_pipeline.steps.feeds import late_feeds
+
+    before = period.shift(-1)
+    return {before, period.year_before(), before.year_before()} if late_feeds(work, period) else {before}
+
+
 def reads(work: Work, step: Step, period: Period, how: str, other: Period) -> bool:
     """Whether the partition `period` of a step reads the partition `other` of an input, declared as `how`."""
     if how == "same":
         return other == period
     if how == "previous":
         return other == period.shift(-1)
+    if how == "stand_in":
+        return other in _stand_in(work, period)
     if how == "window":
         return period.year_before().start <= other.start <= period.start
     if how == "two_years":

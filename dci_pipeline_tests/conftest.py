@@ -1,17 +1,22 @@
 """Shared worlds: an index over open data where it is present, and one over simulated deliveries.
 
-A world is a warehouse with deliveries landed and every table computed, made once per test process.
+A world is a warehouse with deliveries landed and every table computed. The large ones are made once and shared by the
+test processes through the disk. What a test asks of the machinery alone is asked of a narrow copy of the contracts.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+import yaml
+from filelock import FileLock
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -84,14 +89,37 @@ def pulse_source() -> Path:
 
 @pytest.fixture(scope="session")
 def pulse(pulse_source: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
-    work = Work(Settings(tmp_path_factory.mktemp("pulse"), CONTRACTS, "polars"), "pulse")
-    land_pulse(work, pulse_source)
-    ready, waiting = refresh.delivered_periods(work)
-    assert not waiting
-    return World(work, ready, refresh.run_direct(work, ready))
+    """Every quarter of the open data; no test changes it."""
+
+    def make(folder: Path) -> tuple[Path, list[Period], refresh.Report]:
+        work = Work(Settings(folder / "warehouse", CONTRACTS, "polars"), "pulse")
+        land_pulse(work, pulse_source)
+        ready, waiting = refresh.delivered_periods(work)
+        assert not waiting
+        return folder / "warehouse", ready, refresh.run_direct(work, ready)
+
+    home, ready, report = once(tmp_path_factory, "pulse", make)
+    return World(Work(Settings(home, CONTRACTS, "polars"), "pulse"), ready, report)
 
 
-def small_contracts(folder: Path, *, reference: tuple[str, str]) -> Path:
+T = TypeVar("T")
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) -> T:
+    """What `make` returns and leaves in its folder: made by the test process that asks first, read by the others."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / name
+    with FileLock(root / f"{name}.lock"):
+        if not (folder / "made").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            (folder / "made").write_bytes(pickle.dumps(make(folder)))
+        return pickle.loads((folder / "made").read_bytes())
+
+
+def small_contracts(folder: Path, *, reference: tuple[str, str], narrow: bool = False) -> Path:
     """A copy of the contracts whose index has a shorter reference period, so that a world of a few months is whole."""
     copy = folder / "data_contracts"
     shutil.copytree(CONTRACTS, copy)
@@ -104,7 +132,39 @@ def small_contracts(folder: Path, *, reference: tuple[str, str]) -> Path:
         )
     assert text != before
     path.write_text(text, encoding="utf-8")
+    if narrow:
+        narrowed(copy / "dci")
     return copy
+
+
+# The tables of a narrow copy that have a span of time in their name; those without are all kept.
+KEPT_TABLES = ("index_month", "index_year", "contribution_month", "quality_month")
+SPANS = ("_month", "_janfeb", "_half", "_year", "_values")
+
+
+def narrowed(folder: Path) -> None:
+    """Leaves of an index its first tree, with the feeds of that tree, and a few tables."""
+    raw = yaml.safe_load((folder / "index.yaml").read_text(encoding="utf-8"))
+    root = raw["nodes"][0]["node"]
+    raw["nodes"] = [node for node in raw["nodes"] if root in (node["node"], node["parent"])]
+    kept = {node["node"] for node in raw["nodes"]}
+    feeds = {node["feed"] for node in raw["nodes"] if node["parent"]}
+    del raw["breakdowns"], raw["app_categories"]
+    for link in raw["links"]:
+        link["wave"], link["basket"] = ({root: link[part][root]} for part in ("wave", "basket"))
+    (folder / "index.yaml").write_text(yaml.safe_dump(raw, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    for path in (folder / "feeds").glob("*.yaml"):
+        if path.stem not in feeds:
+            path.unlink()
+    for path in (folder / "marts").glob("*.yaml"):
+        if path.stem.endswith(SPANS) and path.stem not in KEPT_TABLES:
+            path.unlink()
+    for path in (folder / "weights").glob("*.csv"):
+        header, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text(header + "".join(line for line in lines if line.split(",")[2] in kept), encoding="utf-8")
+    shutil.rmtree(folder / "published", ignore_errors=True)
+    for name in ("exhibits.yaml", "calibration.yaml"):
+        (folder / name).unlink(missing_ok=True)
 
 
 MONTHS = parse_span("2018-01:2019-03", "month")
@@ -163,20 +223,31 @@ def land(work: Work, files: list[Simulated]) -> None:
         )
 
 
-@pytest.fixture(scope="session")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Simulated]]:
-    """Contracts with a reference of three months, and partner files for fifteen months."""
-    folder = tmp_path_factory.mktemp("simulated")
-    contracts = small_contracts(folder, reference=("2018-01", "2018-03"))
+Build = Callable[..., World]
+Deliveries = tuple[Path, list[Simulated]]
+
+
+def _simulated(folder: Path, periods: list[Period], *, narrow: bool) -> Deliveries:
+    contracts = small_contracts(folder, reference=("2018-01", "2018-03"), narrow=narrow)
     work = Work(Settings(folder / "warehouse", contracts, "polars"), "dci")
-    return contracts, list(simulate(work, folder, MONTHS))
+    return contracts, list(simulate(work, folder, periods))
 
 
 @pytest.fixture(scope="session")
-def build_world(simulated: tuple[Path, list[Simulated]]) -> Callable[..., World]:
-    """Makes a world in a folder from the simulated files, on an engine, with files in any order and split."""
-    contracts, files = simulated
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Deliveries:
+    """Contracts with a reference of three months, and partner files for fifteen months."""
+    return once(tmp_path_factory, "simulated", lambda folder: _simulated(folder, MONTHS, narrow=False))
 
+
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Deliveries:
+    """The same of a narrow copy of the contracts, without some of the months."""
+    return once(
+        tmp_path_factory, "narrow", lambda folder: _simulated(folder, [*MONTHS[:8], *MONTHS[12:14]], narrow=True)
+    )
+
+
+def _builder(contracts: Path, files: list[Simulated]) -> Build:
     def build(
         folder: Path,
         *,
@@ -192,5 +263,23 @@ def build_world(simulated: tuple[Path, list[Simulated]]) -> Callable[..., World]
 
 
 @pytest.fixture(scope="session")
-def world(build_world: Callable[..., World], tmp_path_factory: pytest.TempPathFactory) -> World:
-    return build_world(tmp_path_factory.mktemp("world"))
+def build_world(simulated: Deliveries) -> Build:
+    """Makes a world in a folder from the simulated files, on an engine, with files in any order and split."""
+    return _builder(*simulated)
+
+
+@pytest.fixture(scope="session")
+def build_narrow(narrow: Deliveries) -> Build:
+    """As `build_world`, of a narrow copy of the contracts."""
+    return _builder(*narrow)
+
+
+@pytest.fixture(scope="session")
+def world(simulated: Deliveries, build_world: Build, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Fifteen months of everything; no test changes it."""
+
+    def make(folder: Path) -> tuple[Path, refresh.Report]:
+        return folder / "warehouse", build_world(folder / "warehouse").report
+
+    home, report = once(tmp_path_factory, "world", make)
+    return World(Work(Settings(home, simulated[0], "polars"), "dci"), MONTHS, report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +12,7 @@ from dci_pipeline.feeds import encoding
 from dci_pipeline.periods import Period, parse
 from dci_pipeline.settings import Settings
 from dci_pipeline.work import Work
-from dci_pipeline_tests.conftest import MONTHS, Simulated, World, land
+from dci_pipeline_tests.conftest import MONTHS, Build, Deliveries, Simulated, World, land
 
 pytestmark = pytest.mark.slow
 
@@ -39,9 +38,9 @@ def without(work: Work, files: list[Simulated], places: list[str], feed: str, pe
 
 
 @pytest.fixture(scope="module")
-def carried(simulated: tuple[Path, list[Simulated]], tmp_path_factory: pytest.TempPathFactory) -> World:
+def carried(narrow: Deliveries, tmp_path_factory: pytest.TempPathFactory) -> World:
     """One place missing in one feed from the fourth month on."""
-    contracts, files = simulated
+    contracts, files = narrow
     work = Work(Settings(tmp_path_factory.mktemp("carried"), contracts, "polars"), "dci")
     land(work, without(work, [item for item in files if item.period in LAST], [GONE], FEED, LAST[3:]))
     return World(work, LAST, refresh.run_direct(work, LAST))
@@ -87,8 +86,8 @@ def test_a_place_is_withheld_at_the_root_when_too_much_of_it_is_imputed(carried:
         assert (own["obs_status"] == "M") is (own["imputed_share"] > limit)
 
 
-def test_a_place_that_returns_is_observed_again(simulated: tuple[Path, list[Simulated]], tmp_path: Path) -> None:
-    contracts, files = simulated
+def test_a_place_that_returns_is_observed_again(narrow: Deliveries, tmp_path: Path) -> None:
+    contracts, files = narrow
     work = Work(Settings(tmp_path, contracts, "polars"), "dci")
     months = MONTHS[:5]
     land(work, without(work, [item for item in files if item.period in months], [GONE], FEED, [months[3]]))
@@ -97,9 +96,9 @@ def test_a_place_that_returns_is_observed_again(simulated: tuple[Path, list[Simu
 
 
 def test_too_much_imputed_holds_the_period_back_and_its_year_leaves_it_out(
-    simulated: tuple[Path, list[Simulated]], build_world: Callable[..., World], tmp_path: Path
+    narrow: Deliveries, build_narrow: Build, tmp_path: Path
 ) -> None:
-    contracts, files = simulated
+    contracts, files = narrow
     loose = tmp_path / "contracts"
     import shutil
 
@@ -120,11 +119,11 @@ def test_too_much_imputed_holds_the_period_back_and_its_year_leaves_it_out(
     assert year["months_covered"].unique().to_list() == [3]
 
 
-def test_a_missing_delivery_is_waited_for_and_named(build_world: Callable[..., World], tmp_path: Path) -> None:
+def test_a_missing_delivery_is_waited_for_and_named(build_narrow: Build, tmp_path: Path) -> None:
     def late(files: list[Simulated]) -> list[Simulated]:
         return [item for item in files if (item.partner, item.period) != ("pay_b", MONTHS[3])]
 
-    world = build_world(tmp_path, months=MONTHS[:4], change=late)
+    world = build_narrow(tmp_path, months=MONTHS[:4], change=late)
     ready, waiting = refresh.delivered_periods(world.work)
     assert ready == MONTHS[:3]
     assert waiting == {MONTHS[3]: "waits for transactions from pay_b"}

@@ -43,10 +43,10 @@ def nowhere(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def restated(build_world: Callable[..., World], tmp_path_factory: pytest.TempPathFactory) -> World:
+def restated(build_narrow: Callable[..., World], tmp_path_factory: pytest.TempPathFactory) -> World:
     """A month of the reference restated, and a later month's delivery replaced by a worthless one."""
     folder = tmp_path_factory.mktemp("restated")
-    world = build_world(folder / "warehouse", months=FIVE)
+    world = build_narrow(folder / "warehouse", months=FIVE)
     partner = next(iter(world.work.framework.feeds[LEAF].partners))
     land_again(world, LEAF, partner, REFERENCE, folder, doubled)
     land_again(world, "transactions", "pay_a", HELD, folder, nowhere)
@@ -79,8 +79,8 @@ def test_growth_is_the_ratio_of_what_is_published(restated: World) -> None:
     assert nation(restated, AFTER)["growth_mom"] == pytest.approx(ratio - 1, rel=1e-12)
 
 
-def test_a_restated_month_moves_only_what_depends_on_it(build_world: Callable[..., World], tmp_path: Path) -> None:
-    world = build_world(tmp_path / "warehouse", months=FIVE)
+def test_a_restated_month_moves_only_what_depends_on_it(build_narrow: Callable[..., World], tmp_path: Path) -> None:
+    world = build_narrow(tmp_path / "warehouse", months=FIVE)
     land_again(world, LEAF, next(iter(world.work.framework.feeds[LEAF].partners)), AFTER, tmp_path, doubled)
     report = refresh.run_direct(world.work, FIVE)
     written = {
@@ -96,6 +96,7 @@ def test_a_restated_month_moves_only_what_depends_on_it(build_world: Callable[..
         ("normalise/totals", "2019-02"),
         ("index/points", "2019-02"),
         ("marts/index_month", "2019-02"),
+        ("marts/contribution_month", "2019-02"),
         ("marts/quality_month", "2019-02"),
         ("marts/index_year", "2019"),
         ("marts/catalogue", "None"),

@@ -211,6 +211,10 @@ def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
     simulation = home / "simulation.yaml"
     if simulation.is_file():
         yield simulation.name, lambda: _simulation(simulation)
+    if (home / "exhibits.yaml").is_file():
+        yield "exhibits.yaml", lambda: _exhibits(work)
+    if (home / "published").is_dir():
+        yield "published/", lambda: _printed(home)
 
 
 def _held(**parts: Sized) -> str:
@@ -251,6 +255,20 @@ def _named(path: Path, name: str) -> None:
             expected=path.stem,
             todo="rename one of them",
         )
+
+
+def _exhibits(work: Work) -> str:
+    from dci_pipeline.exhibit_files import read_exhibits
+
+    found = read_exhibits(work.framework, work.geography)
+    return _held(exhibit=found.exhibits, item=found.items)
+
+
+def _printed(home: Path) -> str:
+    from dci_pipeline.printed import read_printed
+
+    printed = read_printed(home)
+    return f"{screen.count(printed.values.height, 'printed value')}, {screen.count(len(printed.notes), 'note')}"
 
 
 def _simulation(path: Path) -> str:

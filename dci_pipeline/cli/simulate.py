@@ -6,7 +6,7 @@ simulation file; an index of real data has none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from dci_pipeline.work import Work
 
 EXAMPLES = (
-    "Example: dci simulate --months 2018-01:2019-12"
-    "\n\nWith faults: dci simulate --months 2019-06 --feed transactions --fault city.known:40"
+    "Example: dci simulate --months 2015-01:2016-12"
+    "\n\nWith faults: dci simulate --months 2016-06 --feed transactions --fault city.known:40"
+    "\n\nCalibrated to the printed report: dci simulate --profile report"
     "\n\nWhat can be broken: dci simulate --list-faults --feed transactions"
 )
+
+YEARS = 2  # without a range: the year of the first reference and the next, so that there is growth to see
+SAMPLE, REPORT = "sample", "report"
 
 Feeds = Annotated[list[str] | None, typer.Option("--feed", metavar="FEED", help="This feed only; may be repeated.")]
 Partner = Annotated[str | None, typer.Option("--partner", metavar="PARTNER", help="This partner only.")]
@@ -40,7 +44,20 @@ Rows = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="The invented world; another seed, another world.")]
-Form = Annotated[str, typer.Option("--form", metavar="FORM", help="csv.gz, csv or parquet.")]
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "--form", metavar="FORM", show_default=False, help="csv.gz (default), csv or parquet (default of report)."
+    ),
+]
+World = Annotated[
+    str,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="sample: an invented world. report: feeds solved for so that the pipeline arrives at printed numbers.",
+    ),
+]
 Fault = Annotated[
     list[str] | None,
     typer.Option(
@@ -72,8 +89,6 @@ Out = Annotated[
 Land = Annotated[bool, typer.Option("--land/--no-land", help="Take the files in, or only write them.")]
 ListFaults = Annotated[bool, typer.Option("--list-faults", help="Show what can be broken, and do nothing.")]
 
-FIRST, LAST = "2018", "2019"
-
 
 def simulate(
     *,
@@ -84,7 +99,8 @@ def simulate(
     partner: Partner = None,
     rows: Rows = None,
     seed: Seed = 7,
-    form: Form = "csv.gz",
+    form: Form = None,
+    profile: World = SAMPLE,
     fault: Fault = None,
     fault_month: FaultMonth = None,
     fault_partner: FaultPartner = None,
@@ -97,14 +113,31 @@ def simulate(
     """Make deliveries of invented partners, for any range of periods and any size, and take them in.
 
     Files lie at OUT/feed/partner/feed_partner_period.csv.gz. Planted faults are listed in OUT/faults.json with the row
-    numbers validation has to find. Without a range: 2018 and 2019.
+    numbers validation has to find. Without a range: the year of the reference period and the one after it.
+
+    The profile `report` makes every feed for all months of the printed report, clean, so that the results come as close
+    to its numbers as these allow. It shows that the method can produce them, not that they are true.
     """
     work = options.open_work(index)
     if list_faults:
         _show_faults(work, feed)
         return
+    if profile not in (SAMPLE, REPORT):
+        raise Finding("no such profile", where="--profile", found=profile, expected=f"{SAMPLE} or {REPORT}")
+    if profile == REPORT:
+        if fault or rows is not None:
+            raise Finding(
+                "calibrated feeds are clean and of one size",
+                where="--profile report",
+                found="--fault" if fault else "--rows",
+                todo=f"leave it out, or take --profile {SAMPLE}",
+            )
+        chosen = options.chosen_periods(work.framework, first, last, months)
+        _calibrated(work, chosen, feed, partner, folder=out, form=form or "parquet", seed=seed, take=take)
+        return
     from dci_pipeline.cli import partners
 
+    form = form or "csv.gz"
     periods = options.chosen_periods(work.framework, first, last, months) or usual_periods(work)
     requested = partners.requests(work, periods, feeds=feed, partner=partner)
     wanted = partners.wanted_faults(
@@ -121,11 +154,65 @@ def simulate(
 
 
 def usual_periods(work: Work) -> list[Period]:
-    """Two whole years: the range without being told one."""
+    """Whole years from the first link's reference on: the range without being told one."""
     from dci_pipeline import periods
 
-    years = periods.parse_span(f"{FIRST}:{LAST}", "year")
+    first = work.framework.links[0].reference[0].year()
+    years = periods.span(first, first.shift(YEARS - 1))
     return [period for year in years for period in year.parts(work.framework.cadence)]
+
+
+def _calibrated(
+    work: Work,
+    chosen: Sequence[Period] | None,
+    feeds: Sequence[str] | None,
+    partner: str | None,
+    *,
+    folder: Path | None,
+    form: str,
+    seed: int,
+    take: bool,
+) -> None:
+    from dci_pipeline.cli import calibrated, partners
+
+    folder = folder or Path("deliveries") / f"{work.index}_{REPORT}"
+    screen.say(calibrated.SAID, style="yellow")
+    maker = calibrated.calibrate(work, folder, form=form, seed=seed, told=lambda what: screen.say(f"Solving: {what}"))
+    requested = partners.requests(work, chosen or maker.periods, feeds=feeds, partner=partner)
+    made, landed = _written(work, requested, maker.make, take=take)
+    _report(made, landed, {}, folder, take=take)
+    if maker.misses:
+        screen.say(f"Conditions that exclude each other, each missed by as little as can be: {len(maker.misses)}")
+        for miss in maker.misses[:10]:
+            screen.say(f"  {miss.label}: {miss.by:.2%}")
+    if landed:
+        for line in land.state_of_periods(work, landed):
+            screen.say(line)
+
+
+def _written(
+    work: Work, requested: Sequence[Request], make: Callable[[Request], Made], *, take: bool
+) -> tuple[list[Made], list[Landing]]:
+    from dci_pipeline.warehouse import deliveries
+
+    made: list[Made] = []
+    landed: list[Landing] = []
+    with screen.progress() as bar:
+        task = bar.add_task("", total=len(requested))
+        for request in requested:
+            bar.update(task, description=f"{request.feed} {request.partner} {request.period}")
+            made.append(make(request))
+            if take:
+                landed += deliveries.land(
+                    work.warehouse.layout,
+                    [made[-1].path],
+                    contract=work.framework.feeds[request.feed],
+                    cadence=work.framework.cadence,
+                    partner=request.partner,
+                    period=request.period,
+                )
+            bar.advance(task)
+    return made, landed
 
 
 def produce(

@@ -81,6 +81,8 @@ class Partitions:
             return dg.TimeWindowPartitionMapping()
         if how == "previous":
             return _offset(-1, -1)
+        if how == "stand_in":
+            return _offset(-year - 1, -1)
         if how == "window":
             return _offset(-year, 0)
         if how == "two_years":
@@ -101,7 +103,7 @@ class Partitions:
             "an unknown way of reading",
             where="path",
             found=how,
-            expected="same, previous, window, two_years, reference, history or all",
+            expected="same, previous, stand_in, window, two_years, reference, history or all",
         )
 
 

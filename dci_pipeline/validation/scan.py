@@ -65,9 +65,9 @@ def scan(
     _check(lazy, contract)
     adding = Adding(contract, tuple(leaves), tuple(splits))
     work = _Work(engine, lazy, contract, period, partner, aliases, adding)
-    grouped = work.grouped_rows()
+    grouped = work.grouped(lazy)
     repeats = repeated_keys(engine, lazy, contract)
-    doubled = None if repeats is None else work.group(work.rejected_repeats(repeats), readable=False)
+    doubled = None if repeats is None else work.grouped(work.rejected_repeats(repeats))
     counts = work.counts(grouped, doubled)
     rejected = int(counts["unexpected"][-1])
     accepted = work.accepted(grouped, doubled)
@@ -117,27 +117,31 @@ class _Work:
         named = {"known": unknown, "in_scope": nw.col("_outside")}
         return found | {rule.id: named[rule.kind] for rule in self.contract.rules if rule.kind in named}
 
-    def grouped_rows(self) -> pl.DataFrame:
-        """All rows grouped; those with an `unparsed` text are looked at again, on their own, for what broke."""
-        grouped = self.group(self.lazy, readable=True)
+    def grouped(self, rows: nw.LazyFrame[Any]) -> pl.DataFrame:
+        """[place, dimensions, rule bits] -> rows and, of rows that break none, what they add; `_bad` breaks any.
+
+        Rows with an `unparsed` text break a rule each; they are looked at again, on their own, for which.
+        """
+        grouped = self.group(rows, readable=True)
         unread = pl.col(self.words[0]) < 0
         if grouped.filter(unread).height:
-            rest = self.lazy.filter(~nw.col("unparsed").is_null())
-            grouped = pl.concat([grouped.filter(~unread), self.group(rest, readable=False)])
-        return grouped
+            rest = self.group(rows.filter(~nw.col("unparsed").is_null()), readable=False)
+            grouped = pl.concat([grouped.filter(~unread), rest], how="diagonal")
+        return grouped.with_columns(_bad=pl.any_horizontal(pl.col(word) != 0 for word in self.words))
 
     def group(self, rows: nw.LazyFrame[Any], *, readable: bool) -> pl.DataFrame:
-        """[place, dimensions, rule bits] -> rows and, of rows that break none, what they add; `_bad` breaks any."""
+        """One pass over rows as `grouped` gives them. Readable: -1 for what an `unparsed` text breaks; else no sums."""
         words = flag_words(self.flags(readable=readable), self.order)
         if readable:
             words = [nw.when(nw.col("unparsed").is_null()).then(word).otherwise(nw.lit(-1, nw.Int64)) for word in words]
         # Names become places before grouping: a place has several names, and groups are what costs.
         rows = self.placed(rows).with_columns(*[word.alias(name) for word, name in zip(words, self.words, strict=True)])
-        clean = nw.all_horizontal(*[nw.col(name) == 0 for name in self.words], ignore_nulls=True)
+        facts = [nw.len().alias("n")]
+        if readable:
+            clean = nw.all_horizontal(*[nw.col(name) == 0 for name in self.words], ignore_nulls=True)
+            facts += self.adding.aggregates(clean)
         keys = [PLACE, *self.adding.dimensions, *self.words]
-        sums = self.adding.aggregates(clean)
-        grouped = self.engine.collect(rows.group_by(*keys).agg(nw.len().alias("n"), *sums))
-        return grouped.with_columns(_bad=pl.any_horizontal(pl.col(word) != 0 for word in self.words))
+        return self.engine.collect(rows.group_by(*keys).agg(*facts))
 
     def rejected_repeats(self, repeats: pl.DataFrame) -> nw.LazyFrame[Any]:
         """The rows that break key.unique: all that disagree, and all but the first that agree."""

@@ -96,6 +96,8 @@ def _write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> 
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH {_text(str(target))} AS published (STORAGE_VERSION {_text(_STORAGE)})")
         connection.execute("USE published")
+        # One transaction: a commit for each of hundreds of comments would be a write to disk for each.
+        connection.begin()
         for name, paths in parts.items():
             contract = framework.tables[name]
             connection.execute(_create(contract))
@@ -111,6 +113,7 @@ def _write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> 
             rows += int(counted[0][0])
             for comment in _comments(contract):
                 connection.execute(comment)
+        connection.commit()
         connection.execute("USE memory")
         connection.execute("DETACH published")
     return rows

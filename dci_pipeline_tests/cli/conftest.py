@@ -60,8 +60,8 @@ def dci(home: Path) -> Dci:
 
 @pytest.fixture
 def short_reference(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Data files whose reference period is two months, so that two months make an index."""
-    copy = small_contracts(home, reference=("2018-01", "2018-02"))
+    """Data files of one tree whose reference period is two months, so that two months make an index."""
+    copy = small_contracts(home, reference=("2018-01", "2018-02"), narrow=True)
     monkeypatch.setenv("DCI_CONTRACTS", str(copy))
     return copy
 

@@ -13,7 +13,7 @@ from dci_pipeline_tests.cli.conftest import Dci
 @pytest.mark.slow
 def test_twice(dci: Dci, short_reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # One year of small files is enough to see the path; `make run` makes two of the usual size.
-    monkeypatch.setattr(simulate, "LAST", simulate.FIRST)
+    monkeypatch.setattr(simulate, "YEARS", 1)
     profile = short_reference / "dci" / "simulation.yaml"
     text = profile.read_text("utf-8").replace("rows: 6000", "rows: 400").replace("rows: 7060", "rows: 800")
     profile.write_text(text, "utf-8")

@@ -39,7 +39,7 @@ def deliveries(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Sim
     from dci_pipeline.feeds import encoding, faults
 
     folder = tmp_path_factory.mktemp("deliveries")
-    contracts = small_contracts(folder, reference=("2018-01", "2018-02"))
+    contracts = small_contracts(folder, reference=("2018-01", "2018-02"), narrow=True)
     work = Work(Settings(folder / "unused", contracts, "polars"), "dci")
     files = list(simulate(work, folder, MONTHS, rows=500))
     target = next(item for item in files if (item.feed, item.partner, item.period) == (FEED, PARTNER, BROKEN))

@@ -16,77 +16,104 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.settings import Settings
 from dci_pipeline_tests.conftest import CONTRACTS
 
-FEEDS = ("app_usage", "cloud_usage", "mobile_traffic", "transactions")
+FEEDS = (
+    "app_usage",
+    "cloud_usage",
+    "culture_usage",
+    "government_services",
+    "mobile_traffic",
+    "platform_activity",
+    "transactions",
+)
 MONTHLY, YEARLY, NONE = "0 0 1 * *", "0 0 1 1 *", ""
 QUARTERLY = "0 0 1 1,4,7,10 *"
 
+VALIDATED = {f"validation/{feed}" for feed in FEEDS}
+LEVELS = {"index/points", "index/links"}
+LEVELS_OF_YEARS = {*LEVELS, "normalise/shares", "weight/alphas"}
+VALUES_OF_YEARS = {*LEVELS_OF_YEARS, "indicators/values"}
+MEMBERS = {"index/members", "index/member_links"}
+RAW_MEMBERS = {"indicators/values", "indicators/members"}
+DIMENSIONS = ("city", "province", "unit_group", "alias", "node", "member")
+
+BY_MONTH: dict[str, set[str]] = {
+    "marts/index_month": LEVELS,
+    "marts/breakdown_month": LEVELS | MEMBERS,
+    "marts/contribution_month": LEVELS,
+    "marts/tracker_month": {*LEVELS, "normalise/shares"},
+    "marts/app_category_month": {*LEVELS, *RAW_MEMBERS, "normalise/shares"},
+}
+BY_YEAR: dict[str, set[str]] = {
+    "marts/index_janfeb": LEVELS_OF_YEARS,
+    "marts/index_half": LEVELS_OF_YEARS,
+    "marts/index_year": LEVELS_OF_YEARS,
+    "marts/ranking_half": LEVELS_OF_YEARS,
+    "marts/ranking_year": LEVELS_OF_YEARS,
+    "marts/breakdown_half": LEVELS_OF_YEARS | MEMBERS,
+    "marts/breakdown_year": LEVELS_OF_YEARS | MEMBERS,
+    "marts/contribution_year": LEVELS_OF_YEARS,
+    "marts/intensive_year": VALUES_OF_YEARS,
+    "marts/inequality_year": LEVELS_OF_YEARS,
+    "marts/tracker_half": VALUES_OF_YEARS,
+    "marts/tracker_year": VALUES_OF_YEARS,
+    "marts/app_category_half": LEVELS_OF_YEARS | RAW_MEMBERS,
+    "marts/effective_weights_year": {*VALUES_OF_YEARS, "normalise/totals"},
+    "marts/uncertainty_year": LEVELS_OF_YEARS,
+}
 # asset: (partitions, checks, what it reads)
-DCI = {
+DCI: dict[str, tuple[str, set[str], set[str]]] = {
     **{f"feeds/{feed}": (MONTHLY, {"completeness"}, set()) for feed in FEEDS},
     **{f"validation/{feed}": (MONTHLY, {"contract_rules", "place_coverage"}, {f"feeds/{feed}"}) for feed in FEEDS},
-    "indicators/values": (MONTHLY, set(), {f"validation/{feed}" for feed in FEEDS}),
+    "indicators/values": (MONTHLY, set(), VALIDATED),
+    "indicators/members": (MONTHLY, set(), VALIDATED),
     "normalise/shares": (MONTHLY, set(), {"indicators/values", "normalise/shares"}),
     "normalise/totals": (MONTHLY, set(), {"normalise/shares"}),
     "weight/alphas": (NONE, set(), set()),
-    "index/points": (MONTHLY, {"imputed_share"}, {"normalise/shares", "normalise/totals", "weight/alphas"}),
-    "marts/index_month": (MONTHLY, set(), {"index/points"}),
-    "marts/quality_month": (MONTHLY, set(), {"normalise/totals", *(f"validation/{feed}" for feed in FEEDS)}),
-    "marts/index_year": (YEARLY, set(), {"index/points", "normalise/shares", "weight/alphas"}),
-    "marts/weights": (NONE, set(), {"weight/alphas"}),
-    "marts/city": (NONE, set(), set()),
-    "marts/province": (NONE, set(), set()),
-    "marts/unit_group": (NONE, set(), set()),
-    "marts/alias": (NONE, set(), set()),
-    "marts/node": (NONE, set(), set()),
-    "marts/catalogue": (
-        NONE,
-        set(),
-        {
-            f"marts/{table}"
-            for table in (
-                "index_month",
-                "quality_month",
-                "index_year",
-                "weights",
-                "city",
-                "province",
-                "unit_group",
-                "alias",
-                "node",
-            )
-        },
+    "index/links": (NONE, set(), {"normalise/shares", "normalise/totals", "weight/alphas"}),
+    "index/points": (
+        MONTHLY,
+        {"imputed_share"},
+        {"normalise/shares", "normalise/totals", "weight/alphas", "index/links"},
     ),
-}
-JOBS = {
-    "dci_periods": {name for name, (partitions, _, _) in DCI.items() if partitions == MONTHLY} | {"weight/alphas"},
-    "dci_years": {"marts/index_year"},
-    "dci_catalogue": {
-        "marts/weights",
-        "marts/city",
-        "marts/province",
-        "marts/unit_group",
-        "marts/alias",
-        "marts/node",
-        "marts/catalogue",
+    "index/member_links": (NONE, set(), {"normalise/shares", "indicators/members", "index/links"}),
+    "index/members": (MONTHLY, set(), {"normalise/shares", "normalise/totals", "indicators/members", "index/links"}),
+    **{name: (MONTHLY, set(), reads) for name, reads in BY_MONTH.items()},
+    "marts/quality_month": (MONTHLY, set(), {"normalise/totals", *VALIDATED}),
+    **{
+        name: (YEARLY, {"effective_weights"} if name == "marts/effective_weights_year" else set(), reads)
+        for name, reads in BY_YEAR.items()
     },
+    "marts/exhibit_values": (YEARLY, set(), {*BY_MONTH, *BY_YEAR}),
+    "marts/weights": (NONE, {"kendall"}, {"weight/alphas"}),
+    **{f"marts/{name}": (NONE, set(), set()) for name in DIMENSIONS},
 }
+DCI["marts/catalogue"] = (NONE, set(), {name for name in DCI if name.startswith("marts/")})
+# What has no partitions and a month reads is in the job of the months.
+JOBS = {
+    "dci_periods": {name for name, (partitions, _, _) in DCI.items() if partitions == MONTHLY}
+    | {"weight/alphas", "index/links", "index/member_links"},
+    "dci_years": {name for name, (partitions, _, _) in DCI.items() if partitions == YEARLY},
+    "dci_catalogue": {*(f"marts/{name}" for name in DIMENSIONS), "marts/weights", "marts/catalogue"},
+}
+
+
+def months(*years: int) -> list[str]:
+    return [f"{year}-{month:02d}" for year in years for month in range(1, 13)]
+
+
 # (reader, read, its partition): the partitions of what it reads. The window goes back a year, not before the start.
 READS = {
     ("validation/transactions", "feeds/transactions", "2019-03"): ["2019-03"],
     ("normalise/shares", "normalise/shares", "2019-03"): ["2019-02"],
-    ("normalise/shares", "normalise/shares", "2018-01"): [],
-    ("index/points", "normalise/totals", "2021-05"): [f"2018-{month:02d}" for month in range(1, 13)],
-    ("marts/index_month", "index/points", "2019-03"): [
-        *(f"2018-{month:02d}" for month in range(3, 13)),
-        "2019-01",
-        "2019-02",
-        "2019-03",
-    ],
-    ("marts/index_month", "index/points", "2018-02"): ["2018-01", "2018-02"],
-    ("marts/index_year", "index/points", "2018"): [f"2018-{month:02d}" for month in range(1, 13)],
-    ("marts/index_year", "normalise/shares", "2020"): [
-        f"{year}-{month:02d}" for year in (2018, 2019, 2020) for month in range(1, 13)
-    ],
+    ("normalise/shares", "normalise/shares", "2015-01"): [],
+    ("index/points", "normalise/totals", "2021-05"): months(2015)[3:],
+    ("marts/index_month", "index/points", "2019-03"): [*months(2018)[2:], *months(2019)[:3]],
+    ("marts/index_month", "index/points", "2015-02"): ["2015-01", "2015-02"],
+    ("marts/breakdown_month", "index/members", "2019-03"): [*months(2017)[2:], *months(2018), *months(2019)[:3]],
+    ("marts/index_year", "index/points", "2015"): months(2015),
+    ("marts/index_half", "normalise/shares", "2017"): months(2015, 2016, 2017),
+    ("marts/exhibit_values", "marts/index_month", "2016"): months(2015, 2016),
+    ("marts/exhibit_values", "marts/index_half", "2016"): ["2015", "2016"],
 }
 
 
@@ -174,10 +201,10 @@ def test_a_partition_reads(graph, reader: str, read: str, partition: str) -> Non
 
 def test_the_running_year_exists_and_the_running_month_does_not(graph) -> None:
     today = datetime.now(ZoneInfo("Asia/Shanghai"))
-    months = graph.get(dg.AssetKey(["dci", "marts", "index_month"])).partitions_def.get_partition_keys()
+    periods = graph.get(dg.AssetKey(["dci", "marts", "index_month"])).partitions_def.get_partition_keys()
     years = graph.get(dg.AssetKey(["dci", "marts", "index_year"])).partitions_def.get_partition_keys()
-    assert today.strftime("%Y-%m") not in months and months[0] == "2018-01"
-    assert years[0] == "2018" and years[-1] == str(today.year)
+    assert today.strftime("%Y-%m") not in periods and periods[0] == "2015-01"
+    assert years[0] == "2015" and years[-1] == str(today.year)
 
 
 def test_jobs(defs: dg.Definitions) -> None:

@@ -80,9 +80,7 @@ class Chained:
         types = pl.DataFrame({"place": PLACES, "type": ["city"] * 4, "member": [True] * 4})
         frame = entities(self.places(quarter), members=members, types=types, nation="N")
         passed = self.links[1:] if quarter in LINKS[1][1] else []
-        return with_links(
-            frame, [linked_entities(link, members=members, types=types, nation="N") for link in passed]
-        )
+        return with_links(frame, [linked_entities(link, members=members, types=types, nation="N") for link in passed])
 
 
 NO_GROUPS = pl.DataFrame(schema={"group_type": pl.String, "group": pl.String, "place": pl.String})
@@ -96,9 +94,9 @@ GROUPS = pl.DataFrame(
 def computed(values: pl.DataFrame):
     alphas = pl.concat(
         [
-            weights_of(tree).filter(pl.col("node") == "root").select(
-                pl.lit(link).alias("link"), "indicator", alpha="weight"
-            )
+            weights_of(tree)
+            .filter(pl.col("node") == "root")
+            .select(pl.lit(link).alias("link"), "indicator", alpha="weight")
             for link, tree in enumerate(TREES)
         ]
     )

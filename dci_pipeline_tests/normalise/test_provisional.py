@@ -27,9 +27,7 @@ PLACES = pl.DataFrame({"place": ["a", "b"], "indicator": ["j", "j"]})
 
 
 def stand_in() -> pl.DataFrame:
-    found = estimates(
-        ["j"], places=PLACES, year_before=YEAR_BEFORE, before=BEFORE, year_before_that=YEAR_BEFORE_THAT
-    )
+    found = estimates(["j"], places=PLACES, year_before=YEAR_BEFORE, before=BEFORE, year_before_that=YEAR_BEFORE_THAT)
     assert found is not None
     return found
 
@@ -57,9 +55,7 @@ def test_provisional_rows_have_status_p_and_shares_that_add_to_one() -> None:
 def test_a_new_place_keeps_its_volume_of_the_period_before() -> None:
     before = month(date(2020, 2, 1), a=60, b=36, c=4)
     places = pl.DataFrame({"place": ["a", "b", "c"], "indicator": ["j"] * 3})
-    found = estimates(
-        ["j"], places=places, year_before=YEAR_BEFORE, before=before, year_before_that=YEAR_BEFORE_THAT
-    )
+    found = estimates(["j"], places=places, year_before=YEAR_BEFORE, before=before, year_before_that=YEAR_BEFORE_THAT)
     assert found is not None
     assert found.filter(pl.col("place") == "c")["estimate"].to_list() == [4.0]
 
