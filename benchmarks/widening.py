@@ -1,4 +1,4 @@
-"""What one more month costs when the index is wider: CPU per feed row of every feed against four feeds, without an engine.
+"""What a month costs in a wider index: CPU per feed row with every feed against four feeds, run directly.
 
 Both indexes run the same code over the same simulated months: deliveries to published tables of the last month, its
 half-years and years, and the catalogue. The floor is the index with the first tree and its four feeds alone.

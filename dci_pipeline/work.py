@@ -61,8 +61,8 @@ class Outcome:
 class Step:
     """One table's step: where it stands in the path, how often it runs, what it reads.
 
-    scope: 'period', 'year' or 'once'. reads: (key, how) with how one of same; previous; stand_in (the one before, and for
-    a late feed those it is estimated from); window and two_years (periods back to the same one, one or two years
+    scope: 'period', 'year' or 'once'. reads: (key, how) with how one of same; previous; stand_in (the one before, and
+    for a late feed those it is estimated from); window and two_years (periods back to the same one, one or two years
     before); reference; references (those of every link); history (every period of a year and of years before); all.
     """
 

@@ -271,6 +271,6 @@ def test_printed_values_that_cannot_be_are_refused(tmp_path: Path, text: str, pr
 
 def test_every_note_is_one_of_those_counted(work: Work, exhibits: Exhibits) -> None:
     notes = read_printed(work.framework.folder).notes
-    assert list(notes) == [f"N{number}" for number in range(1, 27)]
+    assert list(notes) == [f"N{number}" for number in range(1, 28)]
     known = {exhibit.exhibit for exhibit in exhibits.exhibits}
     assert all(set(note.exhibits) <= known for note in notes.values())

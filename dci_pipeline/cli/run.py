@@ -160,12 +160,29 @@ def outcome(work: Work, report: Report) -> None:
         rows,
         right=("written", "same rows", "up to date"),
     )
+    _warnings(report)
     if report.held:
         reasons: dict[str, list[Period]] = {}
         for period, reason in report.held.items():
             reasons.setdefault(reason, []).append(period)
         screen.show(
             "Held back", ("periods", "why"), [[screen.ranges(periods), reason] for reason, periods in reasons.items()]
+        )
+
+
+def _warnings(report: Report) -> None:
+    """What failed and held nothing back, with what it says; what held a period back is said with the period."""
+    warned: dict[tuple[Key, str, str], list[Period]] = {}
+    for done in report.outcomes:
+        for check in done.checks:
+            if not check.passed and check.severity != "error":
+                periods = warned.setdefault((done.key, check.name, check.says), [])
+                periods += [done.period] if done.period is not None else []
+    if warned:
+        screen.show(
+            "Checks that failed and hold nothing back",
+            ("table", "periods", "it says"),
+            [["/".join(key), screen.ranges(periods), says] for (key, _, says), periods in warned.items()],
         )
 
 

@@ -48,7 +48,7 @@ class Partitions:
 
     @property
     def first(self) -> Period:
-        """The first period anything is computed for: the first of a link, or of its reference when that opens earlier."""
+        """The first period anything is computed for: a link's first, or its reference's when that opens earlier."""
         return min(min(link.reference[0], link.start) for link in self.framework.links)
 
     @cached_property

@@ -13,7 +13,8 @@ def totals(shares: pl.DataFrame) -> pl.DataFrame:
 
     In: rows of `normalise.shares`, any number of periods. Out, sorted by period, indicator: [period, indicator,
     total Float64, imputed_share Float64, places Int64 (places in the total, observed or estimated)].
-    imputed_share is the summed share of the places not observed, but for those of a late feed (P): 1 when the total is undefined, null when it is 0.
+    imputed_share is the summed share of the places not observed, but for those of a late feed (P): 1 when the total is
+    undefined, null when it is 0.
     """
     grouped = (
         shares.sort("period", "indicator", "place")
