@@ -21,6 +21,8 @@ def test_twice(dci: Dci, short_reference: Path, monkeypatch: pytest.MonkeyPatch)
     assert first.code == 0, first.all
     assert "the ten leading of type city" in first.out
     assert "China: " in first.out
+    # A failed check is not only counted: it says what it found.
+    assert "1 failed" in first.out and "Kendall's W below 0.3" in first.out
     assert all(word in first.out for word in ("make ui", "dci sql", "make test", "warehouse/dci.duckdb"))
     second = dci("demo")
     assert second.code == 0
