@@ -93,9 +93,9 @@ def entities(places: pl.DataFrame, *, members: pl.DataFrame, types: pl.DataFrame
     total = {name: groups.sums(values) for name, values in cube.items()}
     count = groups.counts(groups.present)
     estimated = np.where(floats(rows, "imputed_share", groups.axes) > 0, 1.0, 0.0)
-    # Also what was never observed and so weighs nothing: a residual's estimate of 0 is an estimate.
-    touched = groups.sums(estimated) > 0
     ranks = floats(rows, "rank", groups.axes)
+    # Also what was never observed and so weighs nothing: a residual's estimate of 0 is an estimate.
+    touched = groups.sums(np.where(ranks >= _ESTIMATED, 1.0, estimated)) > 0
     status = groups.strongest(np.where(ranks == STATUSES.index("M"), _ESTIMATED, ranks))
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = groups.sums(cube["points"], members_only=True) / np.where(count > 0, count, np.nan)
