@@ -19,7 +19,7 @@ from dci_pipeline.warehouse import deliveries
 from dci_pipeline.warehouse.deliveries import Delivery
 from dci_pipeline.warehouse.layout import PART, Layout
 from dci_pipeline.warehouse.seals import SEAL_KEY, difference
-from dci_pipeline.warehouse.stamps import STAMP_KEY, code_version
+from dci_pipeline.warehouse.stamps import DATA_KEY, MADE_KEY, code_version
 
 _CHUNK = 1 << 20
 _FEW = 5
@@ -97,12 +97,12 @@ def audit_tables(layout: Layout, *, progress: Callable[[str], None] = lambda _: 
 
 
 def _state(path: Path, code: str) -> str:
-    """Of this code, of other code or damaged. Other code may not have sealed what it wrote."""
+    """Of this code, of other code or damaged. Other code may not have sealed what it wrote, or said so elsewhere."""
     try:
         content = path.read_bytes()
         whole = difference(content) is None
         metadata = pl.read_parquet_metadata(io.BytesIO(content))
-        writer = json.loads(metadata[STAMP_KEY]).get("code")
+        writer = json.loads(metadata.get(MADE_KEY, "{}")).get("code") if metadata[DATA_KEY] else None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, KeyError, ValueError):
         return "damaged"
     if not whole and (SEAL_KEY in metadata or writer == code):

@@ -10,6 +10,7 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 
 PART = "part.parquet"
+STAMP = "stamp.json"
 TYPED = "typed.parquet"
 RECEIPT = "delivery.json"
 _PARTNER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
@@ -47,6 +48,11 @@ class Layout:
         if partner is not None:
             folder = folder / f"partner={checked_partner(partner)}"
         return folder / PART
+
+    @staticmethod
+    def stamp(part: Path) -> Path:
+        """What the partition in `part` was made from: a small file beside it."""
+        return part.with_name(STAMP)
 
     def deliveries(self, feed: str, period: Period | None = None, partner: str | None = None) -> Path:
         """The folder of a feed's deliveries, of one period's, or of one partner's in it."""

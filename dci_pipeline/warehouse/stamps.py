@@ -1,7 +1,8 @@
-"""Stamps: what a committed table was made from, kept in its own Parquet metadata.
+"""Stamps: what a committed partition was made from, kept in a small file beside it; code and contract also inside it.
 
 A stamp names inputs by content, the contract and the code; no clock, run, host, engine or thread count, so equal inputs
-give equal bytes and a stamp that matches means there is nothing to do.
+give equal bytes and a stamp that matches means there is nothing to do. Inputs stand beside the partition and not in it,
+so that one whose rows come out the same from other inputs need not be written again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-STAMP_KEY = "dci.stamp"
+MADE_KEY = "dci.made_by"
 DATA_KEY = "dci.data_version"
 
 _OUTSIDE = ("cli", "defs", "definitions.py", "settings.py")
@@ -27,12 +28,15 @@ class Stamp:
     contract: str
     code: str
 
-    def text(self) -> str:
-        return json.dumps(
-            {"code": self.code, "contract": self.contract, "inputs": dict(self.inputs)},
-            sort_keys=True,
-            separators=(",", ":"),
-        )
+    @property
+    def made_by(self) -> str:
+        """Code and contract, as they stand in the partition itself."""
+        return json.dumps({"code": self.code, "contract": self.contract}, sort_keys=True, separators=(",", ":"))
+
+    def text(self, data_version: str) -> str:
+        """The whole stamp as it stands beside a partition of this content, for people to read too."""
+        said = {"code": self.code, "contract": self.contract, "data_version": data_version, "inputs": dict(self.inputs)}
+        return json.dumps(said, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
 
 
 @cache

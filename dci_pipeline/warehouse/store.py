@@ -1,4 +1,4 @@
-"""Committed tables: one Parquet file per partition, written beside and renamed over, stamped with what it came from.
+"""Committed tables: one Parquet file per partition, written beside and renamed over, and a stamp of what it came from.
 
 Sealed as well: rows are read, counted and published only from a file whose bytes are those that were written.
 """
@@ -24,7 +24,7 @@ from dci_pipeline.periods import Period
 from dci_pipeline.warehouse.layout import PART, Layout
 from dci_pipeline.warehouse.locks import lock
 from dci_pipeline.warehouse.seals import SEAL_KEY, UNSEALED, difference, seal
-from dci_pipeline.warehouse.stamps import DATA_KEY, STAMP_KEY, Stamp, code_version
+from dci_pipeline.warehouse.stamps import DATA_KEY, MADE_KEY, Stamp, code_version
 
 _ROW_GROUP = 250_000
 
@@ -58,8 +58,20 @@ class Warehouse:
         return lock(self.layout.locks, f"{self.index}-{name}")
 
     def fresh(self, stage: str, table: str, period: Period | None, stamp: Stamp, *, partner: str | None = None) -> bool:
-        """Whether the committed partition was made from exactly this."""
-        return self._metadata(self.layout.table(stage, table, period, partner)).get(STAMP_KEY) == stamp.text()
+        """Whether the committed partition was made from exactly this, or came out the same from it."""
+        path = self.layout.table(stage, table, period, partner)
+        held = self._metadata(path)
+        return held.get(MADE_KEY) == stamp.made_by and _said(path) == stamp.text(held[DATA_KEY])
+
+    def inputs(
+        self, stage: str, table: str, period: Period | None = None, *, partner: str | None = None
+    ) -> dict[str, str]:
+        """What a committed partition was made from, by name and content hash; empty when there is none."""
+        try:
+            said = json.loads(_said(self.layout.table(stage, table, period, partner)) or "{}")
+        except ValueError:
+            return {}
+        return dict(said.get("inputs", {}))
 
     def data_version(
         self, stage: str, table: str, period: Period | None = None, *, partner: str | None = None
@@ -82,15 +94,22 @@ class Warehouse:
         period: Period | None = None,
         partner: str | None = None,
     ) -> Commit:
-        """Write one partition atomically; rows must come sorted by key. The bytes depend on rows and stamp alone."""
+        """Write one partition atomically; rows must come sorted by key. The bytes depend on rows, contract and code.
+
+        A partition that holds these very rows already is left as it is, and only its stamp is renewed.
+        """
         path = self.layout.table(stage, table, period, partner)
         frame = frame.rechunk()
         data_version = hashlib.sha256(_parquet(frame, {})).hexdigest()
         before = self._metadata(path)
         changed = before.get(DATA_KEY) != data_version
-        if changed or before.get(STAMP_KEY) != stamp.text():
-            metadata = {DATA_KEY: data_version, STAMP_KEY: stamp.text(), SEAL_KEY: UNSEALED}
+        if changed or before.get(MADE_KEY) != stamp.made_by or difference(path.read_bytes()) is not None:
+            metadata = {DATA_KEY: data_version, MADE_KEY: stamp.made_by, SEAL_KEY: UNSEALED}
             write_beside(path, seal(_parquet(frame, metadata)))
+        # After the rows: a process that dies in between leaves a stamp of other rows, which vouches for nothing.
+        text = stamp.text(data_version)
+        if _said(path) != text:
+            write_beside(self.layout.stamp(path), text.encode(), durable=False)
         return Commit(path=path, rows=frame.height, data_version=data_version, changed=changed)
 
     def commit_document(
@@ -140,8 +159,10 @@ class Warehouse:
 
     def remove(self, stage: str, table: str, period: Period, *, partner: str) -> None:
         """Take away a derived slice whose delivery is no longer there."""
-        with suppress(FileNotFoundError):
-            self.layout.table(stage, table, period, partner).unlink()
+        path = self.layout.table(stage, table, period, partner)
+        for gone in (self.layout.stamp(path), path):
+            with suppress(FileNotFoundError):
+                gone.unlink()
 
     def slices(self, stage: str, table: str, period: Period) -> list[str]:
         """Partners that have a committed slice of a table for a period."""
@@ -200,15 +221,27 @@ class Warehouse:
         )
 
 
-def write_beside(path: Path, content: bytes) -> None:
-    """Put `content` at `path` so that a reader sees the old file or the new one, whole."""
+def _said(path: Path) -> str | None:
+    """The stamp beside a partition, as text; None when there is none or it is no text."""
+    try:
+        return Layout.stamp(path).read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+
+
+def write_beside(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Put `content` at `path` so that a reader sees the old file or the new one, whole.
+
+    Not `durable`: after a power cut it may be lost or empty; for what is made again when it does not fit.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         with beside.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(beside, path)
     finally:
         with suppress(FileNotFoundError):
@@ -224,5 +257,5 @@ def _parquet(frame: pl.DataFrame, metadata: dict[str, str]) -> bytes:
 
 
 def _code_and_contract(metadata: Mapping[str, str]) -> tuple[str, str]:
-    stamp: dict[str, Any] = json.loads(metadata.get(STAMP_KEY, "{}"))
+    stamp: dict[str, Any] = json.loads(metadata.get(MADE_KEY, "{}"))
     return str(stamp.get("code", "")), str(stamp.get("contract", ""))

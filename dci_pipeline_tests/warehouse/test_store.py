@@ -54,9 +54,37 @@ def test_equal_rows_give_equal_bytes_whatever_made_them(tmp_path: Path) -> None:
 
 def test_the_same_rows_from_other_inputs_keep_their_data_version(warehouse: Warehouse) -> None:
     before = warehouse.commit("index", "points", FRAME, stamp=stamp(a="1"), period=MAY)
+    file = before.path.stat()
     after = warehouse.commit("index", "points", FRAME, stamp=stamp(a="2"), period=MAY)
     assert (after.changed, after.data_version) == (False, before.data_version)
     assert warehouse.fresh("index", "points", MAY, stamp(a="2"))
+    assert not warehouse.fresh("index", "points", MAY, stamp(a="1"))
+    assert warehouse.inputs("index", "points", MAY) == {"a": "2"}
+    # Not written again: what reads the file's bytes, or copies what is new, finds nothing new.
+    assert (before.path.stat().st_ino, before.path.stat().st_mtime_ns) == (file.st_ino, file.st_mtime_ns)
+
+
+def test_a_damaged_partition_is_written_again_though_its_rows_are_the_same(warehouse: Warehouse) -> None:
+    path = warehouse.commit("index", "points", FRAME, stamp=stamp(a="1"), period=MAY).path
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4] ^= 1
+    path.write_bytes(content)
+    warehouse.commit("index", "points", FRAME, stamp=stamp(a="2"), period=MAY)
+    assert warehouse.read("index", "points", MAY).equals(FRAME, null_equal=True)
+
+
+def test_a_stamp_of_other_rows_vouches_for_nothing(warehouse: Warehouse) -> None:
+    path = warehouse.commit("index", "points", FRAME, stamp=stamp(a="1"), period=MAY).path
+    kept = warehouse.layout.stamp(path).read_bytes()
+    warehouse.commit("index", "points", FRAME.head(1), stamp=stamp(a="2"), period=MAY)
+    # As if the process had died after the rows and before the stamp.
+    warehouse.layout.stamp(path).write_bytes(kept)
+    assert not warehouse.fresh("index", "points", MAY, stamp(a="1"))
+    assert not warehouse.fresh("index", "points", MAY, stamp(a="2"))
+    for broken in (b"", b"{", b"\xff"):
+        warehouse.layout.stamp(path).write_bytes(broken)
+        assert not warehouse.fresh("index", "points", MAY, stamp(a="2"))
+        assert warehouse.inputs("index", "points", MAY) == {}
 
 
 def test_readers_refuse_partitions_of_different_code(warehouse: Warehouse) -> None:
@@ -127,7 +155,7 @@ def test_a_failed_write_leaves_the_old_partition_and_no_debris(
     with pytest.raises(OSError, match="No space"):
         warehouse.commit("index", "points", FRAME.head(1), stamp=stamp(a="2"), period=MAY)
     assert path.read_bytes() == before
-    assert [item.name for item in path.parent.iterdir()] == ["part.parquet"]
+    assert sorted(item.name for item in path.parent.iterdir()) == ["part.parquet", "stamp.json"]
 
 
 def _hold(folder: Path, ready: object) -> None:
