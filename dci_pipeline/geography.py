@@ -6,10 +6,13 @@ Reads the geography folder; resolves nothing itself beyond giving, for one perio
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -23,6 +26,8 @@ _FILES = {
     "aliases": ("alias", "alias_type", "place", "valid_from", "valid_to", "ambiguous", "note"),
     "excluded": ("alias", "name_zh", "reason"),
 }
+
+Answer = TypeVar("Answer")
 
 _MEMBER = ("primary", "coverage", "valid_from", "valid_to")
 
@@ -43,12 +48,22 @@ class Geography:
         return self.places["code"].to_list()
 
     @cached_property
-    def _seen(self) -> dict[tuple[str, Period], pl.DataFrame]:
-        """Frames by question and period: many feeds and partners ask the same."""
+    def _seen(self) -> dict[tuple[object, ...], Any]:
+        """Answers by question and by what is valid: many feeds and partners ask the same, and little ever changes."""
         return {}
 
-    def _once(self, question: str, period: Period, answer: Callable[[Period], pl.DataFrame]) -> pl.DataFrame:
-        key = (question, period)
+    @cached_property
+    def _changes(self) -> tuple[list[date], list[date]]:
+        """Every day on which anything becomes valid, and on which anything ceases to be, in order."""
+        frames = (self.places, self.groups, self.membership, self.aliases)
+        dates = (pl.concat([frame[name] for frame in frames]) for name in ("valid_from", "valid_to"))
+        first, last = (item.drop_nulls().sort().to_list() for item in dates)
+        return first, last
+
+    def _once(self, question: str, period: Period, answer: Callable[[Period], Answer]) -> Answer:
+        begun, ended = self._changes
+        # Periods between the same two changes have the same geography.
+        key = (question, bisect_left(begun, period.end), bisect_right(ended, period.start))
         if key not in self._seen:
             self._seen[key] = answer(period)
         return self._seen[key]
@@ -81,6 +96,9 @@ class Geography:
 
     def members_at(self, period: Period) -> pl.DataFrame:
         """Primary memberships of places valid in `period`: [group_type, group, place], sorted."""
+        return self._once("members", period, self._members_at)
+
+    def _members_at(self, period: Period) -> pl.DataFrame:
         return (
             self.membership.filter(_valid(period) & (pl.col("primary") == "1"))
             .join(self.places_at(period), left_on="place", right_on="code", how="semi")
@@ -90,11 +108,11 @@ class Geography:
 
     def period_hash(self, period: Period) -> str:
         """SHA-256 of what this geography means for the rows of one period: names and places usable then."""
-        return _hash(self.aliases_at(period), self.places_at(period))
+        return self._once("period_hash", period, lambda when: _hash(self.aliases_at(when), self.places_at(when)))
 
     def members_hash(self, period: Period) -> str:
         """SHA-256 of the places and primary memberships valid in one period."""
-        return _hash(self.members_at(period), self.places_at(period))
+        return self._once("members_hash", period, lambda when: _hash(self.members_at(when), self.places_at(when)))
 
 
 def _hash(*frames: pl.DataFrame) -> str:

@@ -10,7 +10,10 @@ from importlib import import_module
 
 from dci_pipeline.framework import Framework
 from dci_pipeline.periods import Period
+from dci_pipeline.reads import BEFORE, HISTORY, REFERENCE, SAME, WHOLE, Back, Reading
 from dci_pipeline.work import Key, Outcome, Step, Work
+
+Reads = tuple[tuple[Key, Reading], ...]
 
 
 def _call(stage: str, name: str, **fixed: str) -> Callable[[Work, Period | None], Outcome]:
@@ -49,7 +52,7 @@ def _of_stages(framework: Framework) -> list[Step]:
                 ("validation", feed),
                 "period",
                 _call("validation", "validate", feed=feed),
-                ((("feeds", feed), "same"),),
+                ((("feeds", feed), SAME),),
                 "Rule counts, quarantine, accepted sums and the contract's verdict on every delivery of the period.",
                 (
                     ("contract_rules", "No rule of the contract is broken by more rows than its threshold allows."),
@@ -57,7 +60,7 @@ def _of_stages(framework: Framework) -> list[Step]:
                 ),
             )
         )
-    validated = tuple((("validation", feed), "same") for feed in feeds)
+    validated = tuple((("validation", feed), SAME) for feed in feeds)
     split = any(breakdown.column is not None for breakdown in framework.breakdowns)
     found.append(
         Step(
@@ -83,17 +86,14 @@ def _of_stages(framework: Framework) -> list[Step]:
             ("normalise", "shares"),
             "period",
             _call("normalise", "shares"),
-            (
-                (("indicators", "values"), "same"),
-                (("normalise", "shares"), "stand_in" if framework.late_feed == "provisional" else "previous"),
-            ),
+            ((("indicators", "values"), SAME), (("normalise", "shares"), BEFORE)),
             "Share of the national total by place and indicator; missing places carry the share last observed.",
         ),
         Step(
             ("normalise", "totals"),
             "period",
             _call("normalise", "totals"),
-            ((("normalise", "shares"), "same"),),
+            ((("normalise", "shares"), SAME),),
             "National total and imputed share by indicator.",
         ),
         Step(
@@ -105,13 +105,9 @@ def _of_stages(framework: Framework) -> list[Step]:
         ),
         Step(
             ("index", "links"),
-            "once",
+            "link",
             _call("links", "links"),
-            (
-                (("normalise", "shares"), "references"),
-                (("normalise", "totals"), "references"),
-                (("weight", "alphas"), "all"),
-            ),
+            ((("normalise", "shares"), REFERENCE), (("normalise", "totals"), REFERENCE), (("weight", "alphas"), WHOLE)),
             "Scales that keep the level at a link, and its reference under the basket before and its own.",
         ),
         Step(
@@ -119,26 +115,26 @@ def _of_stages(framework: Framework) -> list[Step]:
             "period",
             _call("index", "points"),
             (
-                (("normalise", "shares"), "same"),
-                (("normalise", "totals"), "reference"),
-                (("index", "links"), "all"),
-                (("weight", "alphas"), "all"),
+                (("normalise", "shares"), SAME),
+                (("normalise", "totals"), REFERENCE),
+                (("index", "links"), WHOLE),
+                (("weight", "alphas"), WHOLE),
             ),
             "Level and position of every place and node.",
             (("imputed_share", "No more of the nation is imputed than the index file allows."),),
         ),
     ]
     if framework.breakdowns:
-        reads = [(("normalise", "shares"), "same"), (("normalise", "totals"), "reference"), (("index", "links"), "all")]
+        reads = [(("normalise", "shares"), SAME), (("normalise", "totals"), REFERENCE), (("index", "links"), WHOLE)]
         found += [
             Step(
                 ("index", "member_links"),
-                "once",
+                "link",
                 _call("members", "links"),
                 (
-                    (("normalise", "shares"), "references"),
-                    (("index", "links"), "all"),
-                    *([(("indicators", "members"), "references")] if split else []),
+                    (("normalise", "shares"), REFERENCE),
+                    (("index", "links"), WHOLE),
+                    *([(("indicators", "members"), REFERENCE)] if split else []),
                 ),
                 "The members of every breakdown over a link's reference, under the basket before and its own.",
             ),
@@ -146,71 +142,68 @@ def _of_stages(framework: Framework) -> list[Step]:
                 ("index", "members"),
                 "period",
                 _call("members", "members"),
-                (*reads, *([(("indicators", "members"), "same")] if split else [])),
+                (*reads, *([(("indicators", "members"), SAME)] if split else [])),
                 "Points of every place and member of a breakdown, in points of the node it splits.",
             ),
         ]
     return found
 
 
-# What the published tables read. Levels and shares are compared with every year before, for growth since the first.
-_POINTS: tuple[tuple[Key, str], ...] = (
-    (("index", "points"), "history"),
-    (("normalise", "shares"), "history"),
-    (("index", "links"), "all"),
-    (("weight", "alphas"), "all"),
-)
-_WINDOW: tuple[tuple[Key, str], ...] = ((("index", "points"), "window"), (("index", "links"), "all"))
-_TWO_YEARS: tuple[tuple[Key, str], ...] = ((("index", "points"), "two_years"), (("index", "links"), "all"))
-_MEMBERS: tuple[tuple[Key, str], ...] = ((("index", "members"), "history"), (("index", "member_links"), "all"))
-_VALUES: tuple[tuple[Key, str], ...] = (
-    (("indicators", "values"), "history"),
-    (("normalise", "shares"), "history"),
-    (("index", "points"), "history"),
-    (("index", "links"), "all"),
-    (("weight", "alphas"), "all"),
-)
+def _compared(*steps: int, first: bool = False) -> Reads:
+    """What a table of the index reads that compares its span with those so many periods, or years, before."""
+    back = Back(steps, first)
+    return (
+        (("index", "points"), back),
+        (("normalise", "shares"), back),
+        (("index", "links"), WHOLE),
+        (("weight", "alphas"), WHOLE),
+    )
+
+
+def _raw(*steps: int) -> Reads:
+    back = Back(steps)
+    return ((("indicators", "members"), back), (("indicators", "values"), back))
 
 
 def _published(framework: Framework) -> list[Step]:
     """Every published table that has a contract, then the catalogue."""
     cadence = framework.cadence
-    feeds = tuple((("validation", feed), "same") for feed in framework.feeds)
-    raw: tuple[tuple[Key, str], ...] = ((("indicators", "members"), "window"), (("indicators", "values"), "window"))
-    by_period: list[tuple[str, str, str, tuple[tuple[Key, str], ...]]] = [
-        (f"index_{cadence}", "index", "of_period", _WINDOW),
+    feeds = tuple((("validation", feed), SAME) for feed in framework.feeds)
+    year = framework.links[0].start.per_year
+    # A category is compared with the first period of its half-year too.
+    half = tuple(range(max(year // 2, 1)))
+    on_year, on_two_years = _compared(0, year), _compared(0, year, 2 * year)
+    members, member_links = ("index", "members"), ((("index", "member_links"), WHOLE),)
+    by_period: list[tuple[str, str, str, Reads]] = [
+        (f"index_{cadence}", "index", "of_period", _compared(0, 1, year)),
         (
             f"breakdown_{cadence}",
             "breakdown",
             "of_period",
-            ((("index", "members"), "two_years"), (("index", "member_links"), "all"), *_TWO_YEARS),
+            ((members, Back((0, year, 2 * year))), *member_links, *on_two_years),
         ),
-        (f"contribution_{cadence}", "contribution", "of_period", _WINDOW),
-        (f"tracker_{cadence}", "tracker", "of_period", ((("normalise", "shares"), "window"), *_WINDOW)),
-        (f"app_category_{cadence}", "app_category", "of_period", (*raw, (("normalise", "shares"), "window"), *_WINDOW)),
-        (f"quality_{cadence}", "quality", "of_period", ((("normalise", "totals"), "same"), *feeds)),
+        (f"contribution_{cadence}", "contribution", "of_period", on_year),
+        (f"tracker_{cadence}", "tracker", "of_period", on_year),
+        (f"app_category_{cadence}", "app_category", "of_period", (*_raw(*half, year), *_compared(*half, year))),
+        (f"quality_{cadence}", "quality", "of_period", ((("normalise", "totals"), SAME), *feeds)),
     ]
-    by_year: list[tuple[str, str, str, tuple[tuple[Key, str], ...]]] = [
-        ("index_janfeb", "index", "of_janfeb", _POINTS),
-        ("index_half", "index", "of_half", _POINTS),
-        ("index_year", "index", "of_year", _POINTS),
-        ("ranking_half", "ranking", "of_half", _POINTS),
-        ("ranking_year", "ranking", "of_year", _POINTS),
-        ("breakdown_half", "breakdown", "of_half", (*_MEMBERS, *_POINTS)),
-        ("breakdown_year", "breakdown", "of_year", (*_MEMBERS, *_POINTS)),
-        ("contribution_year", "contribution", "of_year", _POINTS),
-        ("intensive_year", "intensive", "of_year", _VALUES),
-        ("inequality_year", "inequality", "of_year", _POINTS),
-        ("tracker_half", "tracker", "of_half", _VALUES),
-        ("tracker_year", "tracker", "of_year", _VALUES),
-        (
-            "app_category_half",
-            "app_category",
-            "of_half",
-            ((("indicators", "members"), "history"), (("indicators", "values"), "history"), *_POINTS),
-        ),
-        ("effective_weights_year", "effective", "of_year", (*_VALUES, (("normalise", "totals"), "history"))),
-        ("uncertainty_year", "uncertainty", "of_year", _POINTS),
+    two, three = _compared(0, 1), _compared(0, 1, 2)
+    by_year: list[tuple[str, str, str, Reads]] = [
+        ("index_janfeb", "index", "of_janfeb", two),
+        ("index_half", "index", "of_half", two),
+        ("index_year", "index", "of_year", _compared(0, 1, 2, first=True)),
+        ("ranking_half", "ranking", "of_half", three),
+        ("ranking_year", "ranking", "of_year", three),
+        ("breakdown_half", "breakdown", "of_half", ((members, Back((0, 1, 2))), *member_links, *three)),
+        ("breakdown_year", "breakdown", "of_year", ((members, Back((0, 1, 2))), *member_links, *three)),
+        ("contribution_year", "contribution", "of_year", two),
+        ("intensive_year", "intensive", "of_year", ((("indicators", "values"), Back((0, 1))), *two)),
+        ("inequality_year", "inequality", "of_year", _compared(0, first=True)),
+        ("tracker_half", "tracker", "of_half", two),
+        ("tracker_year", "tracker", "of_year", two),
+        ("app_category_half", "app_category", "of_half", (*_raw(0, 1), *two)),
+        ("effective_weights_year", "effective", "of_year", ((("normalise", "totals"), SAME), *_compared(0))),
+        ("uncertainty_year", "uncertainty", "of_year", _compared(0)),
     ]
     checks = {
         "effective_weights_year": (
@@ -228,7 +221,7 @@ def _published(framework: Framework) -> list[Step]:
         if name in framework.tables
     ]  # fmt: skip
     if "exhibit_values" in framework.tables:
-        within = tuple((step.key, "history") for step in found if step.key[1] != f"quality_{cadence}")
+        within = tuple((step.key, HISTORY) for step in found if step.key[1] != f"quality_{cadence}")
         found.append(
             Step(
                 ("marts", "exhibit_values"),
@@ -244,7 +237,7 @@ def _published(framework: Framework) -> list[Step]:
             ("marts", "weights"),
             "once",
             _call("marts.dimensions", "weights_table"),
-            ((("weight", "alphas"), "all"),),
+            ((("weight", "alphas"), WHOLE),),
             framework.table("weights").description,
             (("kendall", "The experts agree: Kendall's W is 0.3 or more at every node."),),
             published=True,
@@ -271,7 +264,7 @@ def _published(framework: Framework) -> list[Step]:
             ("marts", "catalogue"),
             "once",
             _call("marts.publish", "publish"),
-            tuple((step.key, "all") for step in found),
+            tuple((step.key, WHOLE) for step in found),
             "The DuckDB file analysts open: every published table with a comment on every column.",
         )
     )

@@ -67,6 +67,28 @@ def read_settings() -> Settings:
     return Settings(warehouse=warehouse, contracts=contracts, engine=engine)
 
 
+def automation() -> bool:
+    """Whether schedules and sensors are on when first seen (DCI_AUTOMATION=on). Raises Finding for another word."""
+    given = os.environ.get("DCI_AUTOMATION") or "off"
+    if given not in ("on", "off"):
+        raise Finding("neither on nor off", where="DCI_AUTOMATION", found=given, expected="on or off")
+    return given == "on"
+
+
+def schedule() -> str | None:
+    """When the period that has become due is run, as a cron line (DCI_SCHEDULE); None where the contracts say it."""
+    given = (os.environ.get("DCI_SCHEDULE") or "").strip()
+    if given and len(given.split()) != len(["m", "h", "d", "M", "w"]):
+        raise Finding(
+            "not a cron line",
+            where="DCI_SCHEDULE",
+            found=given,
+            expected="minute hour day month weekday, such as 0 6 9 * *",
+            todo="correct it, or unset it for the day the contracts expect the last feed",
+        )
+    return given or None
+
+
 def _beside_package(name: str) -> Path:
     """`name` in the working directory when it is there, else beside the package (an editable checkout)."""
     here = Path.cwd() / name

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dci_pipeline.framework import Framework
 from dci_pipeline.framework_files import read_framework
 from dci_pipeline.periods import Period
+from dci_pipeline.reads import Reading
 from dci_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,15 +62,14 @@ class Outcome:
 class Step:
     """One table's step: where it stands in the path, how often it runs, what it reads.
 
-    scope: 'period', 'year' or 'once'. reads: (key, how) with how one of same; previous; stand_in (the one before, and
-    for a late feed those it is estimated from); window and two_years (periods back to the same one, one or two years
-    before); reference; references (those of every link); history (every period of a year and of years before); all.
+    scope: 'period', 'year', 'link' (one partition for every link, made in one go) or 'once'. reads: (key, reading), as
+    `reads` explains them.
     """
 
     key: Key
     scope: str
     run: Callable[[Work, Period | None], Outcome]
-    reads: tuple[tuple[Key, str], ...]
+    reads: tuple[tuple[Key, Reading], ...]
     description: str
     checks: tuple[tuple[str, str], ...] = ()
     published: bool = False
@@ -87,6 +87,8 @@ class Work:
         self.seen: dict[str, pl.DataFrame] = {}
         # Whether a period may be published, by what it is made of: every table of every later year asks again.
         self.checked: dict[tuple[object, ...], CheckResult] = {}
+        # What a validated feed came to, by its verdicts: every table made of it asks whether it is fit.
+        self.validated: dict[tuple[object, ...], Outcome] = {}
 
     def as_dry(self) -> Work:
         """The same work, dry; what has been read already is not read again."""

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from dci_pipeline import refresh
+from dci_pipeline import plan, refresh
 from dci_pipeline.defs.launch import run_in_process
 from dci_pipeline.periods import Period, parse, parse_span
 from dci_pipeline.work import Outcome, Work
@@ -129,7 +129,7 @@ def test_when_the_feed_arrives_nothing_of_the_estimate_is_left(late: tuple[str, 
     """The last test over the world: it lands what was missing."""
     _, found = late
     land(found.work, found.folder / "late", VALUES, QUARTERS)
-    out_of_date = refresh.stale(found.work, QUARTERS)
+    out_of_date = plan.stale(found.work, QUARTERS)
     assert LAST in out_of_date["marts", "index_quarter"]
     report = refresh.run_direct(found.work, QUARTERS)
     assert report.held == {}
@@ -138,7 +138,7 @@ def test_when_the_feed_arrives_nothing_of_the_estimate_is_left(late: tuple[str, 
         assert {(row["obs_status"], row["maturity"]) for row in rows} == {("A", "final")}
     whole = world(tmp_path / "whole", [])
     assert parts(found.work) == parts(whole.work)
-    assert refresh.stale(found.work, QUARTERS) == {}
+    assert plan.stale(found.work, QUARTERS) == {}
 
 
 def parts(work: Work) -> dict[str, bytes]:
@@ -152,14 +152,14 @@ def test_the_engine_does_the_same(tmp_path: Path) -> None:
     through = world(tmp_path / "engine", [("web_a", LAST)], engine=True)
     assert through.report.held == {}
     assert parts(through.work) == parts(direct.work)
-    assert refresh.stale(through.work, QUARTERS) == {}
+    assert plan.stale(through.work, QUARTERS) == {}
     for found in (direct, through):
         land(found.work, found.folder / "late", VALUES, [LAST])
     again = run_in_process(through.work, [LAST])
     refresh.run_direct(direct.work, [LAST])
     assert again.held == {}
     assert parts(through.work) == parts(direct.work)
-    assert refresh.stale(through.work, QUARTERS) == {}
+    assert plan.stale(through.work, QUARTERS) == {}
 
 
 def test_a_stand_in_inside_the_reference_of_a_link(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_stand_in_inside_the_reference_of_a_link(tmp_path: Path) -> None:
     before = late.warehouse.data_version("index", "links", start)
     assert before is not None
     land(late, tmp_path / "late/again", values, [LAST])
-    assert ("index", "links") in refresh.stale(late, quarters)
+    assert ("index", "links") in plan.stale(late, quarters)
     assert refresh.run_direct(late, quarters).held == {}
     assert late.warehouse.data_version("index", "links", start) != before
     refresh.run_direct(whole, quarters)

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from dci_pipeline import refresh
+from dci_pipeline import plan, refresh
 from dci_pipeline.defs.launch import run_in_process
 from dci_pipeline.framework import Link
 from dci_pipeline.marts import spread
@@ -208,7 +208,7 @@ def test_no_node_moves_at_a_link(world: Computed) -> None:
 
 
 def test_nothing_is_left_to_do(world: Computed) -> None:
-    assert refresh.stale(world.work, QUARTERS) == {}
+    assert plan.stale(world.work, QUARTERS) == {}
     again = refresh.run_direct(world.work, QUARTERS)
     assert again.count("written", "same", "stale") == 0
 
@@ -223,7 +223,7 @@ def test_the_engine_does_the_same(chaining: str, tmp_path: Path) -> None:
         work = towns.write(tmp_path / name)
         land(work, tmp_path / name / "files", towns.values, periods)
         assert run(work, periods).held == {}
-        assert refresh.stale(work, periods) == {}
+        assert plan.stale(work, periods) == {}
         home = work.warehouse.layout.home
         found.append({path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("part.parquet")})
     assert found[0] == found[1]
@@ -244,7 +244,7 @@ def test_a_restated_reference_moves_the_links_after_it_and_nothing_before(tmp_pa
     restated = parse("2019Q2", "quarter")
     values = {key: 3 * x if x and key[0] == restated and key[2] == "orders" else x for key, x in towns.values.items()}
     land(world.work, tmp_path / "again", values, [restated])
-    assert set(refresh.stale(world.work, QUARTERS)) >= {("index", "links"), ("index", "points")}
+    assert set(plan.stale(world.work, QUARTERS)) >= {("index", "links"), ("index", "points")}
     after = Computed(world.work, values, YEARLY, refresh.run_direct(world.work, QUARTERS))
     now = partitions(world.work)
     changed = {key for key in now if now[key] != versions[key]}
@@ -252,7 +252,7 @@ def test_a_restated_reference_moves_the_links_after_it_and_nothing_before(tmp_pa
     assert {period for table, period in changed if table == "points"} == {"2019Q2", *map(str, QUARTERS[8:])}
     test_periods_are_those_of_the_door(after, "total")
     test_contributions_are_those_of_the_door(after, "contribution_year", "total")
-    assert refresh.stale(world.work, QUARTERS) == {}
+    assert plan.stale(world.work, QUARTERS) == {}
 
 
 def partitions(work: Work) -> dict[tuple[str, str], str]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import polars as pl
 import pytest
 
-from dci_pipeline import refresh
+from dci_pipeline import plan, refresh
 from dci_pipeline.framework import Framework, Node
 from dci_pipeline.periods import Period, parse
 from dci_pipeline_tests.conftest import MONTHS, World
@@ -184,7 +184,7 @@ def test_the_root_is_exact_fractions_of_the_typed_rows(world: World, root: str) 
 
 
 def test_a_second_refresh_finds_nothing_to_do(world: World) -> None:
-    assert refresh.stale(world.work, MONTHS) == {}
+    assert plan.stale(world.work, MONTHS) == {}
     again = refresh.run_direct(world.work, MONTHS)
     assert again.count("written", "same") == 0
     assert again.count("unchanged") == len(again.outcomes)

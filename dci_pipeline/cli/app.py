@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dci_pipeline.cli import check, contract, demo, doctor, land, published, run, screen, simulate, sql, ui
+from dci_pipeline.cli import check, contract, demo, doctor, impact, land, published, run, screen, simulate, sql, ui
 from dci_pipeline.findings import Conflict, Finding, Held
 
 VERDICT, USAGE, CONFLICT, PROGRAM = 1, 2, 3, 70
@@ -105,6 +105,7 @@ app.command(rich_help_panel=PATH, epilog=check.EXAMPLES)(check.check)
 app.command(rich_help_panel=PATH, epilog=land.EXAMPLES)(land.land)
 app.command(rich_help_panel=PATH, epilog=run.EXAMPLES)(run.run)
 app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
+app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)
 app.add_typer(contract.commands, name="contract", rich_help_panel=LOOK)

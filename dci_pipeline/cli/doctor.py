@@ -208,7 +208,7 @@ def _deliveries(work: Work, progress: Callable[[str], None]) -> Check:
 
 
 def _periods(work: Work) -> Check:
-    from dci_pipeline import refresh
+    from dci_pipeline import plan, refresh
 
     ready, waiting = refresh.delivered_periods(work)
     if not ready and not waiting:
@@ -221,7 +221,7 @@ def _periods(work: Work) -> Check:
             f"{len(ready)} complete; {screen.ranges(waiting)} not: {first} {waiting[first]}",
             "ask the partners",
         )
-    out_of_date = refresh.stale(work, ready)
+    out_of_date = plan.stale(work, ready)
     if out_of_date:
         parts = sum(len(found) for found in out_of_date.values())
         return Check(

@@ -13,6 +13,7 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 
 if TYPE_CHECKING:
+    from dci_pipeline.plan import Plan
     from dci_pipeline.refresh import Report
     from dci_pipeline.work import Key, Outcome, Step, Work
 
@@ -59,7 +60,7 @@ def refresh_index(
     work: Work, wanted: Sequence[Period] | None, *, direct: bool = False, dry_run: bool = False
 ) -> tuple[Report | None, Mapping[Period, str]]:
     """Refresh the periods that are complete; None when there was nothing to compute. Raises Finding without any."""
-    from dci_pipeline import refresh
+    from dci_pipeline import plan, refresh
 
     ready, waiting = refresh.delivered_periods(work, wanted)
     if not ready and not waiting:
@@ -74,7 +75,8 @@ def refresh_index(
         screen.say("No period is complete.", style="yellow")
         said_waiting(waiting)
         raise typer.Exit(1)
-    out_of_date = refresh.stale(work, ready)
+    every = ready if wanted is None else refresh.delivered_periods(work)[0]
+    out_of_date = plan.due(work, ready, sorted({*every, *ready}))
     if not out_of_date:
         screen.say(
             f"Nothing to do: {screen.count(total_partitions(work, ready), 'partition')} up to date "
@@ -83,37 +85,31 @@ def refresh_index(
         )
         return None, waiting
     if dry_run:
-        screen.show(
-            "Out of date",
-            ("table", "partitions", "which"),
-            [
-                ["/".join(key), len(parts), screen.ranges(part for part in parts if part is not None) or "the table"]
-                for key, parts in out_of_date.items()
-            ],
-            right=("partitions",),
-        )
+        partitions("Out of date", out_of_date)
         return None, waiting
-    touched = affected(work, ready, out_of_date)
-    left = total_partitions(work, ready) - total_partitions(work, touched)
-    report = _compute(work, touched, direct=direct)
+    left = total_partitions(work, every) - sum(map(len, out_of_date.values()))
+    report = _compute(work, sorted({*every, *ready}), out_of_date, direct=direct)
     if left:
-        screen.say(f"{screen.count(left, 'partition')} of other periods were up to date and left alone.")
+        screen.say(f"{screen.count(left, 'partition')} were up to date and left alone.")
     return report, waiting
 
 
-def affected(work: Work, ready: Sequence[Period], out_of_date: Mapping[Key, Sequence[Period | None]]) -> list[Period]:
-    """The periods a refresh has to go through so that everything out of date is computed; at least one."""
-    parts = {part for found in out_of_date.values() for part in found if part is not None}
-    periods = {part for part in parts if part.cadence == work.framework.cadence}
-    for year in parts - periods:
-        if not any(period.year() == year for period in periods):
-            periods |= {max(period for period in ready if period.year() == year)}
-    return sorted(periods) or [max(ready)]
+def partitions(title: str, plan: Plan) -> None:
+    """The table of a plan: how many partitions of each table, and which."""
+    screen.show(
+        title,
+        ("table", "partitions", "which"),
+        [
+            ["/".join(key), len(parts), screen.ranges(part for part in parts if part is not None) or "the table"]
+            for key, parts in plan.items()
+        ],
+        right=("partitions",),
+    )
 
 
-def _compute(work: Work, periods: Sequence[Period], *, direct: bool) -> Report:
+def _compute(work: Work, periods: Sequence[Period], plan: Plan, *, direct: bool) -> Report:
     with screen.progress() as bar:
-        task = bar.add_task("starting", total=total_partitions(work, periods))
+        task = bar.add_task("starting", total=sum(map(len, plan.values())))
 
         def moved(step: Step, period: Period | None, done: Outcome | None) -> None:
             bar.update(
@@ -123,19 +119,25 @@ def _compute(work: Work, periods: Sequence[Period], *, direct: bool) -> Report:
             )
 
         if direct:
-            from dci_pipeline.refresh import run_direct
+            from dci_pipeline import refresh
 
-            return run_direct(work, periods, progress=moved)
-        from dci_pipeline.defs.launch import run_in_process
+            report = refresh.Report()
 
-        return run_in_process(work, periods, progress=moved)
+            def run(part: Plan) -> None:
+                refresh.run_direct(work, periods, only=part, progress=moved, report=report)
+
+            refresh.bring_up_to_date(work, periods, plan, run)
+            return report
+        from dci_pipeline.defs.launch import refresh_in_process
+
+        return refresh_in_process(work, periods, plan, progress=moved)
 
 
 def total_partitions(work: Work, periods: Sequence[Period]) -> int:
     """Partitions that a refresh of these periods looks at."""
-    from dci_pipeline import path, refresh
+    from dci_pipeline import path, plan
 
-    return sum(len(refresh.scope(step, periods)) for step in path.path(work.framework))
+    return sum(len(plan.scope(work.framework, step, periods)) for step in path.path(work.framework))
 
 
 def outcome(work: Work, report: Report) -> None:

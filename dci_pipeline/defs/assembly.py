@@ -7,6 +7,7 @@ import warnings
 import dagster as dg
 
 from dci_pipeline.defs.assets import assets
+from dci_pipeline.defs.following import following
 from dci_pipeline.defs.jobs import jobs, schedules
 from dci_pipeline.defs.partitions import Partitions, timezone
 from dci_pipeline.work import Work
@@ -20,9 +21,11 @@ def index_definitions(work: Work) -> dg.Definitions:
         # pyproject.toml and the tests of these definitions stand for the warning.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
+        all_jobs = jobs(work)
         return dg.Definitions(
             assets=assets(work, partitions),
-            jobs=jobs(work),
+            jobs=all_jobs,
             schedules=schedules(work, partitions),
+            sensors=[following(work, partitions, all_jobs)],
             executor=dg.in_process_executor,
         )

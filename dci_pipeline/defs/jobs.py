@@ -13,6 +13,8 @@ from dci_pipeline.defs.assets import asset_key
 from dci_pipeline.defs.partitions import Partitions
 from dci_pipeline.path import path
 from dci_pipeline.periods import MONTHS_IN, Period
+from dci_pipeline.plan import job_of
+from dci_pipeline.settings import automation, schedule
 from dci_pipeline.work import Step, Work
 
 _HOUR = 6
@@ -46,24 +48,22 @@ def jobs(work: Work) -> list[dg.JobDefinition | dg.UnresolvedAssetJobDefinition]
 
 
 def _by_job(steps: list[Step]) -> dict[str, list[Step]]:
-    """Steps by job. What has no partitions but is read by a period's table goes with the periods."""
-    needed = {key for step in steps if step.scope == "period" for key, _ in step.reads}
     found: dict[str, list[Step]] = {"period": [], "year": [], "once": []}
     for step in steps:
-        found["period" if step.key in needed else step.scope].append(step)
+        found[job_of(steps, step)].append(step)
     return found
 
 
 def schedules(work: Work, partitions: Partitions) -> list[dg.ScheduleDefinition]:
-    """The last complete period, once the last feed's deliveries are due. Off until switched on."""
+    """The last complete period, once the last feed's deliveries are due; DCI_SCHEDULE gives another time."""
     name = job_names(work.index)["period"]
 
     @dg.schedule(
         name=f"{name}_when_due",
         job_name=name,
-        cron_schedule=cron(work),
+        cron_schedule=schedule() or cron(work),
         execution_timezone=partitions.timezone,
-        default_status=dg.DefaultScheduleStatus.STOPPED,
+        default_status=dg.DefaultScheduleStatus.RUNNING if automation() else dg.DefaultScheduleStatus.STOPPED,
         tags={"index": work.index},
         description=f"The last complete {work.framework.cadence}, on the day its last deliveries are due.",
     )

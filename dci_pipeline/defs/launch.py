@@ -14,17 +14,18 @@ import dagster as dg
 
 from dci_pipeline import refresh
 from dci_pipeline.defs.assembly import index_definitions
+from dci_pipeline.defs.assets import asset_key
 from dci_pipeline.defs.jobs import job_names
-from dci_pipeline.defs.partitions import Partitions, timezone
+from dci_pipeline.defs.partitions import Partitions, range_tags, timezone
 from dci_pipeline.defs.recording import Record, bring
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
+from dci_pipeline.plan import Plan, batches, years
 from dci_pipeline.refresh import Progress, Report
 from dci_pipeline.settings import Settings
 from dci_pipeline.warehouse.locks import lock
-from dci_pipeline.work import Work
+from dci_pipeline.work import Key, Work
 
-_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _HOME = """\
 # Where the engine keeps its runs, and how. Written once; edit it as you like, it is not written again.
 
@@ -80,9 +81,32 @@ def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress 
         for stretch in _stretches(periods):
             _launch(repository.get_job(names["period"]), instance, partitions, stretch, record)
         done = [period for period in periods if period not in record.report.held]
-        for stretch in _stretches(refresh.years(done)):
+        for stretch in _stretches(years(done)):
             _launch(repository.get_job(names["year"]), instance, partitions, stretch, record)
         _launch(repository.get_job(names["once"]), instance, partitions, [], record)
+    return record.report
+
+
+def refresh_in_process(
+    work: Work, periods: Sequence[Period], plan: Plan, *, progress: Progress | None = None
+) -> Report:
+    """What a plan names, as runs of the index's jobs in this process, and what its results put out of date besides.
+
+    `periods` are all that are ready. Held periods and findings are as in `run_in_process`.
+    """
+    partitions = Partitions(work.framework, timezone())
+    months = {part for found in plan.values() for part in found if part and part.cadence == work.framework.cadence}
+    _refuse_unknown(work, partitions, sorted(months))
+    names = job_names(work.index)
+    repository = index_definitions(work).get_repository_def()
+
+    def run(part: Plan) -> None:
+        for scope, name in names.items():
+            for batch in batches(work.framework, part, scope):
+                _launch(repository.get_job(name), instance, partitions, batch.periods, record, batch.tables)
+
+    with bring(Record(progress)) as record, open_instance(work) as instance:
+        refresh.bring_up_to_date(work, periods, plan, run)
     return record.report
 
 
@@ -92,19 +116,20 @@ def _launch(
     partitions: Partitions,
     stretch: Sequence[Period],
     record: Record,
+    tables: Sequence[Key] = (),
 ) -> None:
-    """One run over one stretch of partitions. A run that fails only because of what is held back is no error."""
+    """One run over one stretch of partitions, of some of the job's tables or all of them.
+
+    A run that fails only because of what is held back is no error.
+    """
     keys = [partitions.key(period) for period in stretch]
-    tags: dict[str, str] = {}
-    if len(keys) > 1:
-        # The third is for people: the engine's own two are not shown in the list of runs.
-        tags = {_RANGE[0]: keys[0], _RANGE[1]: keys[-1], f"{stretch[0].cadence}s": f"{stretch[0]}...{stretch[-1]}"}
     result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,
-        tags=tags,
+        tags=range_tags(partitions, stretch),
         run_config=_run_config(),
         partition_key=keys[0] if len(keys) == 1 else None,
+        asset_selection=[asset_key(partitions.framework.index, table) for table in tables] or None,
     )
     if record.error is not None:
         raise record.error

@@ -6,6 +6,7 @@ A period exists once it has ended; the running year exists from its first day, b
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,10 +17,12 @@ from dci_pipeline import periods
 from dci_pipeline.findings import Finding
 from dci_pipeline.framework import Framework
 from dci_pipeline.periods import Period
+from dci_pipeline.reads import Back, History, Reading, Reference, Whole
 from dci_pipeline.work import Step
 
 # Years back that reach before any index.
 _EVER = 200
+_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _CRON = {"month": "0 0 1 * *", "quarter": "0 0 1 1,4,7,10 *"}
 
 
@@ -74,38 +77,34 @@ class Partitions:
         """The period a partition key of a step's scope names."""
         return periods.parse(key, "year") if scope == "year" else self.framework.period(key)
 
-    def mapping(self, how: str) -> dg.PartitionMapping:
-        """The partitions of an input that one partition of a step reads, as Step.reads declares it."""
-        year = Period(self.first.start, self.framework.cadence).per_year
-        if how == "same":
-            return dg.TimeWindowPartitionMapping()
-        if how == "previous":
-            return _offset(-1, -1)
-        if how == "stand_in":
-            return _offset(-year - 1, -1)
-        if how == "window":
-            return _offset(-year, 0)
-        if how == "two_years":
-            return _offset(-2 * year, 0)
-        if how == "reference":
-            if self.framework.chaining == "annual_overlap":
-                # The reference is the year before; the first year is its own.
-                return _offset(-2 * year + 1, year - 1)
-            return dg.SpecificPartitionsPartitionMapping(
-                [self.key(item) for item in sorted({item for link in self.framework.links for item in link.reference})]
-            )
-        if how == "history":
-            # Offsets count partitions of the reader: a year reads its own periods and, for growth, all before them.
+    def mapping(self, reading: Reading) -> dg.PartitionMapping:
+        """The partitions of an input that one partition of a step reads, as far as the engine can say it exactly.
+
+        It knows stretches up to the partition itself. What would have to be widened is left out: a partition shown as
+        out of date that is not would never become fresh. `dci impact` knows the rest.
+        """
+        if isinstance(reading, Back):
+            return _offset(-next(step for step in range(len(reading.steps)) if step + 1 not in reading.steps), 0)
+        if (
+            isinstance(reading, Reference)
+            and self.framework.chaining == "fixed_base"
+            and len(self.framework.links) == 1
+        ):
+            return dg.SpecificPartitionsPartitionMapping([self.key(item) for item in self.framework.links[0].reference])
+        if isinstance(reading, History):
+            # Offsets count partitions of the reader.
             return _offset(-_EVER, 0)
-        if how == "all":
-            return dg.AllPartitionMapping()
-        raise Finding(
-            "an unknown way of reading",
-            where="path",
-            found=how,
-            expected="same, previous, stand_in, window, two_years, reference, history or all",
-        )
+        return dg.AllPartitionMapping() if isinstance(reading, Whole) else _offset(0, 0)
 
 
 def _offset(start: int, end: int) -> dg.TimeWindowPartitionMapping:
     return dg.TimeWindowPartitionMapping(start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True)
+
+
+def range_tags(partitions: Partitions, stretch: Sequence[Period]) -> dict[str, str]:
+    """The tags of a run over more than one partition."""
+    if len(stretch) < 2:
+        return {}
+    first, last = partitions.key(stretch[0]), partitions.key(stretch[-1])
+    # The third is for people: the engine's own two are not shown in the list of runs.
+    return {_RANGE[0]: first, _RANGE[1]: last, f"{stretch[0].cadence}s": f"{stretch[0]}...{stretch[-1]}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Held
 from dci_pipeline.normalise.provisional import estimates
 from dci_pipeline.normalise.shares import shares as normalised
@@ -17,26 +18,39 @@ from dci_pipeline.work import Outcome, Work
 def shares(work: Work, period: Period | None) -> Outcome:
     """Each place's share of the national total by indicator; what is missing carries the share last observed."""
     assert period is not None
-    before = last_existing(work, "normalise", "shares", period)
     inputs = versions_of(work, "indicators", "values", [period])
-    if before is not None:
-        inputs |= versions_of(work, "normalise", "shares", [before])
+    before, carried = _carried(work, period)
+    if carried is not None:
+        # Named for what goes on from it alone: a restated period changes those after it only where they lack a value.
+        inputs[f"normalise/shares {before}"] = content_hash(carried.rows())
     late = late_indicators(work, period)
     history = _history(work, period) if late else []
-    inputs |= versions_of(work, "normalise", "shares", history) | {"late": ",".join(late)}
+    inputs |= {f"late {name}": version for name, version in versions_of(work, "normalise", "shares", history).items()}
+    inputs |= {"late": ",".join(late)}
 
     def compute() -> pl.DataFrame:
-        previous = work.warehouse.read("normalise", "shares", before) if before is not None else None
         values = work.warehouse.read("indicators", "values", period).select("place", "indicator", "value")
         return normalised(
             values,
             period=period.start,
-            previous=previous,
+            previous=carried,
             carry_periods=work.framework.carry_periods,
             provisional=_provisional(work, period, values, late, history),
         )
 
     return commit(work, ("normalise", "shares"), period, inputs, str(work.framework.carry_periods), compute)
+
+
+def _carried(work: Work, period: Period) -> tuple[Period | None, pl.DataFrame | None]:
+    """The shares before, of the indicators that need them: one that lacks a value somewhere, or whose total is zero."""
+    values = work.warehouse.read("indicators", "values", period)
+    lacking = values.group_by("indicator").agg(pl.col("value").has_nulls() | (pl.col("value").max() == 0))
+    names = lacking.filter("value")["indicator"].sort()
+    before = last_existing(work, "normalise", "shares", period) if names.len() else None
+    if before is None:
+        return None, None
+    shares_before = work.warehouse.read("normalise", "shares", before)
+    return before, shares_before.filter(pl.col("indicator").is_in(names.implode()))
 
 
 def late_indicators(work: Work, period: Period) -> list[str]:

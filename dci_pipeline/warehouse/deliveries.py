@@ -99,6 +99,16 @@ def periods_delivered(layout: Layout, feed: str, cadence: str) -> list[Period]:
     return [Period(start, cadence) for start in sorted(starts)]
 
 
+def marks(layout: Layout, feeds: Sequence[str], periods: Sequence[Period]) -> dict[Period, str]:
+    """A mark of each period that changes with every new delivery of these feeds; no file is opened."""
+    return {
+        period: " ".join(
+            path.name for feed in feeds for path in sorted(layout.deliveries(feed, period).glob("partner=*/[!.]*"))
+        )
+        for period in periods
+    }
+
+
 def land(
     layout: Layout, files: Sequence[Path], *, contract: FeedContract, cadence: str, partner: str, period: Period | None
 ) -> list[Landing]:

@@ -153,6 +153,13 @@ class Warehouse:
         """Those of `periods` whose partition is committed, in order."""
         return [period for period in periods if self.layout.table(stage, table, period).is_file()]
 
+    def written(self, stage: str, table: str, period: Period) -> int:
+        """When a partition was last written, in nanoseconds; 0 when there is none."""
+        try:
+            return self.layout.table(stage, table, period).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
     def partitions(self, stage: str, table: str) -> list[Path]:
         """Every committed partition file of a table, sorted by path."""
         return sorted((self.layout.home / stage / table).rglob(PART))

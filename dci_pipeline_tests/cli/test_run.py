@@ -36,7 +36,7 @@ def test_run_nothing_to_do_restated_held_and_released(dci: Dci, home: Path) -> N
     assert held.code == 1
     assert "Held back" in held.out
     assert "2018-04" in held.out
-    assert "of other periods were up to date" in held.out
+    assert "were up to date and left alone" in held.out
 
     dci("simulate", "--months", "2018-04", *SMALL, "--feed", "transactions")
     released = dci("run", "--direct")
