@@ -16,7 +16,7 @@ from dci_pipeline.periods import Period
 class Back:
     """The partitions of an input so many periods before the reader's own, years for a table by year; 0 is its own.
 
-    `first`: also those of the years in which the index begins, on which growth since the beginning rests.
+    `first`: also those of the first whole year, on which growth since the beginning rests.
     """
 
     steps: tuple[int, ...] = (0,)
@@ -53,7 +53,7 @@ def may_read(framework: Framework, period: Period | None, reading: Reading, othe
     if period is None or other is None or isinstance(reading, Whole):
         return True
     if isinstance(reading, Back):
-        return _back(framework, period, reading, other)
+        return _back(period, reading, other)
     if isinstance(reading, History):
         return other.start.year <= period.start.year
     if isinstance(reading, Before):
@@ -62,15 +62,13 @@ def may_read(framework: Framework, period: Period | None, reading: Reading, othe
     return link is not None and other in link.reference
 
 
-def _back(framework: Framework, period: Period, reading: Back, other: Period) -> bool:
+def _back(period: Period, reading: Back, other: Period) -> bool:
     if period.cadence != "year":
         return any(other == period.shift(-step) for step in reading.steps)
-    years = {period.start.year - step for step in reading.steps}
-    if reading.first:
-        # The first year may not be whole; then growth is counted from the one after it.
-        begin = framework.links[0].start.start.year
-        years |= {year for year in (begin, begin + 1) if year <= period.start.year}
-    return other.start.year in years
+    # Which year is the first whole one depends on what has been delivered; the reader's stamp says which it was.
+    return other.start.year in {period.start.year - step for step in reading.steps} or (
+        reading.first and other.start.year <= period.start.year
+    )
 
 
 def links_after(framework: Framework, changed: Sequence[Period], last: Period) -> list[Period]:
