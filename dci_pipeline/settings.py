@@ -1,6 +1,7 @@
 """Where things are and which engine works: the few choices a machine makes, from the environment.
 
-DCI_WAREHOUSE, DCI_CONTRACTS, DCI_ENGINE. Method, structure and thresholds are not settings: they are data_contracts/.
+DCI_WAREHOUSE, DCI_CONTRACTS, DCI_ENGINE, DCI_DROP, DCI_DROP_SETTLE. Method, structure and thresholds are not settings:
+they are data_contracts/.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ class Settings:
     warehouse: Path
     contracts: Path
     engine: str
+    # Where partners put their files when the environment says so, and how long one has to be left alone to be whole.
+    drop: Path | None = None
+    settle: float = 60.0
+
+    def drop_of(self, index: str) -> Path:
+        """The folder in which the files of one index arrive."""
+        return (self.drop or self.warehouse / "drop") / index
 
     @property
     def dagster_home(self) -> Path:
@@ -64,7 +72,28 @@ def read_settings() -> Settings:
             expected="a folder, which need not be there yet",
             todo="set DCI_WAREHOUSE to a folder, or unset it",
         )
-    return Settings(warehouse=warehouse, contracts=contracts, engine=engine)
+    drop = os.environ.get("DCI_DROP")
+    return Settings(
+        warehouse=warehouse,
+        contracts=contracts,
+        engine=engine,
+        drop=Path(drop).resolve() if drop else None,
+        settle=_seconds("DCI_DROP_SETTLE", 60.0),
+    )
+
+
+def _seconds(name: str, usual: float) -> float:
+    """A length of time from the environment. Raises Finding for anything but a number that is not negative."""
+    given = os.environ.get(name)
+    try:
+        seconds = float(given) if given else usual
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise Finding(
+            "not a length of time", where=name, found=given, expected="seconds, such as 60", todo=f"correct {name}"
+        )
+    return seconds
 
 
 def automation() -> bool:
