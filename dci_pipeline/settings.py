@@ -1,7 +1,7 @@
 """Where things are and which engine works: the few choices a machine makes, from the environment.
 
-DCI_WAREHOUSE, DCI_CONTRACTS, DCI_ENGINE, DCI_DROP, DCI_DROP_SETTLE. Method, structure and thresholds are not settings:
-they are data_contracts/.
+DCI_WAREHOUSE, DCI_CONTRACTS, DCI_ENGINE, DCI_DROP, DCI_DROP_SETTLE, DCI_TIMEZONE. Method, structure and thresholds are
+not settings: they are data_contracts/.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dci_pipeline.findings import Finding
 
@@ -80,6 +81,22 @@ def read_settings() -> Settings:
         drop=Path(drop).resolve() if drop else None,
         settle=_seconds("DCI_DROP_SETTLE", 60.0),
     )
+
+
+def timezone() -> str:
+    """Whose midnight ends a period and whose clock the schedules go by. Raises Finding for an unknown name."""
+    name = os.environ.get("DCI_TIMEZONE", "Asia/Shanghai")
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise Finding(
+            "unknown time zone",
+            where="DCI_TIMEZONE",
+            found=name,
+            expected="an IANA name",
+            todo="set DCI_TIMEZONE to one such as UTC, or unset it",
+        ) from error
+    return name
 
 
 def _seconds(name: str, usual: float) -> float:
