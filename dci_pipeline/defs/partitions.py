@@ -12,7 +12,6 @@ from functools import cached_property
 import dagster as dg
 
 from dci_pipeline import periods
-from dci_pipeline.findings import Finding
 from dci_pipeline.framework import Framework
 from dci_pipeline.periods import Period
 from dci_pipeline.reads import Back, History, Reading, Reference, Whole
