@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from dci_pipeline.contracts import Column, FeedContract, TableColumn, TableContract, Threshold
 from dci_pipeline.data_files import content_hash, list_of, need, one_of, only, read_yaml, sentence, short_path
+from dci_pipeline.feeds import file_names
 from dci_pipeline.findings import Finding
 from dci_pipeline.rules import rules
 
@@ -83,6 +84,7 @@ _FEED_CUSTOM = {
     "validFrom",
     "partners",
     "file",
+    "fileName",
     "expectedDay",
     "absentRow",
     "disclosure",
@@ -94,7 +96,7 @@ _FEED_CUSTOM = {
 _COLUMN_CUSTOM = {"role", "source", "sourceParts", "multiplier", "round", "collectedSince", "unit"}
 _SOURCE_PARTS = {"columns", "separator"}
 _FILE = {"encoding", "delimiter", "maxBytes"}
-_PARTNER = {"partner", "name_zh", "name_en"}
+_PARTNER = {"partner", "name_zh", "name_en", "fileName"}
 _DISCLOSURE = {"status", "scope", "date", "reason", "publicTotals"}
 _THRESHOLDS = {"every_rule", "coverage", "completeness"}
 
@@ -151,6 +153,7 @@ def read_feed(path: Path, *, index: str) -> FeedContract:
         str(entry["partner"]): {key: str(value) for key, value in entry.items()}
         for entry in (only(item, _PARTNER, where=f"{where} partners") for item in need(custom, "partners", where))
     }
+    names = _file_names(custom, partners, columns, where)
     disclosure = only(custom.get("disclosure") or {}, _DISCLOSURE, where=f"{where} disclosure")
     return FeedContract(
         index=index,
@@ -161,6 +164,7 @@ def read_feed(path: Path, *, index: str) -> FeedContract:
         key=tuple(name for _, name in keyed),
         rules=implied,
         partners=partners,
+        file_names=names,
         encoding=str(file_form.get("encoding", "utf-8")),
         delimiter=str(file_form.get("delimiter", ",")),
         max_bytes=int(file_form.get("maxBytes", 2_000_000_000)),
@@ -172,7 +176,7 @@ def read_feed(path: Path, *, index: str) -> FeedContract:
         public_totals=_public_totals(disclosure.get("publicTotals"), columns, f"{where} disclosure.publicTotals"),
         coverage=usual["coverage"],
         completeness=usual["completeness"],
-        sha256=content_hash(raw),
+        sha256=content_hash(_without_names(raw)),
         description=_description(raw, where),
         where=where,
     )
@@ -277,6 +281,30 @@ def _column(entry: dict[str, Any], where: str, limits: dict[str, dict[str, Any]]
         parts=parts,
         separator=separator,
     )
+
+
+def _file_names(
+    custom: Mapping[str, Any], partners: Mapping[str, Mapping[str, str]], columns: tuple[Column, ...], where: str
+) -> dict[str, str]:
+    """What each partner's files are called: its own pattern, else the feed's, else the usual one."""
+    inside = any(column.role == "period" for column in columns)
+    usual = str(custom.get("fileName", file_names.USUAL))
+    found = {partner: entry.get("fileName", usual) for partner, entry in partners.items()}
+    for pattern in dict.fromkeys([usual, *found.values()]):
+        file_names.check_pattern(pattern, periods_inside=inside, where=f"{where} fileName")
+    return found
+
+
+def _without_names(raw: dict[str, Any]) -> dict[str, Any]:
+    """The contract but for what files are called: nothing that was computed depends on it."""
+    kept: list[object] = []
+    for entry in raw.get("customProperties") or []:
+        if entry["property"] == "partners":
+            value = [{key: item[key] for key in item if key != "fileName"} for item in entry["value"]]
+            kept.append({**entry, "value": value})
+        elif entry["property"] != "fileName":
+            kept.append(entry)
+    return {**raw, "customProperties": kept}
 
 
 def _source_parts(custom: Mapping[str, Any], type_: str, at: str) -> tuple[tuple[str, ...], str]:

@@ -71,6 +71,7 @@ class FeedContract:
     key: tuple[str, ...]
     rules: tuple[Rule, ...]
     partners: Mapping[str, Mapping[str, str]]
+    file_names: Mapping[str, str]
     encoding: str
     delimiter: str
     max_bytes: int

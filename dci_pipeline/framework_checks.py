@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from dci_pipeline.feeds.file_names import Names
 from dci_pipeline.findings import Finding
 from dci_pipeline.framework import Breakdown, Framework, Link, Node
 
@@ -39,6 +40,7 @@ def check_framework(framework: Framework, *, where: str) -> None:
                 todo="move it to nodes, or take its parent out",
             )
         _check_source(node, framework, f"{where} auxiliary {node.node!r}")
+    Names(framework.feeds, framework.cadence).check(f"{framework.index}/feeds")
     for link in framework.links:
         at = f"{where} link {link.link!r}"
         _same_keys(link, framework, at)

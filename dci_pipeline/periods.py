@@ -6,7 +6,7 @@ A period is known by its cadence and its first day; the index file says which ca
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -141,3 +141,15 @@ def parse_span(text: str, cadence: str, *, where: str = "") -> list[Period]:
     """'2018-01:2018-12' or a single period, as the list of its periods."""
     first, _, last = text.partition(":")
     return span(parse(first, cadence, where=where), parse(last or first, cadence, where=where))
+
+
+def stretches(periods: Iterable[Period]) -> Iterator[list[Period]]:
+    """Unbroken stretches of the periods, each once, in order: what one run over a range of partitions can take."""
+    stretch: list[Period] = []
+    for period in sorted(set(periods)):
+        if stretch and period != stretch[-1].shift(1):
+            yield stretch
+            stretch = []
+        stretch.append(period)
+    if stretch:
+        yield stretch

@@ -1,6 +1,7 @@
 """Where things are and which engine works: the few choices a machine makes, from the environment.
 
-DCI_WAREHOUSE, DCI_CONTRACTS, DCI_ENGINE. Method, structure and thresholds are not settings: they are data_contracts/.
+DCI_WAREHOUSE, DCI_CONTRACTS, DCI_ENGINE, DCI_DROP, DCI_DROP_SETTLE, DCI_TIMEZONE. Method, structure and thresholds are
+not settings: they are data_contracts/.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dci_pipeline.findings import Finding
 
@@ -21,6 +23,13 @@ class Settings:
     warehouse: Path
     contracts: Path
     engine: str
+    # Where partners put their files when the environment says so, and how long one has to be left alone to be whole.
+    drop: Path | None = None
+    settle: float = 60.0
+
+    def drop_of(self, index: str) -> Path:
+        """The folder in which the files of one index arrive."""
+        return (self.drop or self.warehouse / "drop") / index
 
     @property
     def dagster_home(self) -> Path:
@@ -64,7 +73,44 @@ def read_settings() -> Settings:
             expected="a folder, which need not be there yet",
             todo="set DCI_WAREHOUSE to a folder, or unset it",
         )
-    return Settings(warehouse=warehouse, contracts=contracts, engine=engine)
+    drop = os.environ.get("DCI_DROP")
+    return Settings(
+        warehouse=warehouse,
+        contracts=contracts,
+        engine=engine,
+        drop=Path(drop).resolve() if drop else None,
+        settle=_seconds("DCI_DROP_SETTLE", 60.0),
+    )
+
+
+def timezone() -> str:
+    """Whose midnight ends a period and whose clock the schedules go by. Raises Finding for an unknown name."""
+    name = os.environ.get("DCI_TIMEZONE", "Asia/Shanghai")
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise Finding(
+            "unknown time zone",
+            where="DCI_TIMEZONE",
+            found=name,
+            expected="an IANA name",
+            todo="set DCI_TIMEZONE to one such as UTC, or unset it",
+        ) from error
+    return name
+
+
+def _seconds(name: str, usual: float) -> float:
+    """A length of time from the environment. Raises Finding for anything but a number that is not negative."""
+    given = os.environ.get(name)
+    try:
+        seconds = float(given) if given else usual
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise Finding(
+            "not a length of time", where=name, found=given, expected="seconds, such as 60", todo=f"correct {name}"
+        )
+    return seconds
 
 
 def automation() -> bool:

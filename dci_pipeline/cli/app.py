@@ -14,7 +14,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dci_pipeline.cli import check, contract, demo, doctor, impact, land, published, run, screen, simulate, sql, ui
+from dci_pipeline.cli import (
+    check,
+    collect,
+    contract,
+    demo,
+    doctor,
+    due,
+    impact,
+    land,
+    published,
+    run,
+    screen,
+    simulate,
+    sql,
+    ui,
+)
 from dci_pipeline.findings import Conflict, Finding, Held
 
 VERDICT, USAGE, CONFLICT, PROGRAM = 1, 2, 3, 70
@@ -103,6 +118,8 @@ app.command(rich_help_panel=PATH, epilog=demo.EXAMPLES)(demo.demo)
 app.command(rich_help_panel=PATH, epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command(rich_help_panel=PATH, epilog=check.EXAMPLES)(check.check)
 app.command(rich_help_panel=PATH, epilog=land.EXAMPLES)(land.land)
+app.command(rich_help_panel=PATH, epilog=collect.EXAMPLES)(collect.collect)
+app.command(rich_help_panel=PATH, epilog=due.EXAMPLES)(due.due)
 app.command(rich_help_panel=PATH, epilog=run.EXAMPLES)(run.run)
 app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
 app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)

@@ -18,7 +18,7 @@ import polars as pl
 from dci_pipeline import periods
 from dci_pipeline.cli.partners import Made, Request
 from dci_pipeline.data_files import read_yaml
-from dci_pipeline.feeds import encoding
+from dci_pipeline.feeds import encoding, file_names
 from dci_pipeline.feeds.calibration import atlas, blocks, facts, records, tables, world
 from dci_pipeline.findings import Finding
 from dci_pipeline.framework import Breakdown
@@ -78,12 +78,13 @@ class Calibrated:
             valid=np.array([code in valid for code in self.codes]),
             seed=self.seed,
         )
-        file = f"{request.feed}_{request.partner}_{request.period}.{self.form}"
+        contract = self.work.framework.feeds[request.feed]
+        file = file_names.name_of(contract, request.partner, request.period, self.form)
         path = self.folder / request.feed / request.partner / file
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         with beside.open("wb") as out:
-            encoding.write(frame, self.work.framework.feeds[request.feed], out, form=self.form)
+            encoding.write(frame, contract, out, form=self.form)
         os.replace(beside, path)
         return Made(request, path, frame.height, ())
 

@@ -115,6 +115,11 @@ def _form(contract: FeedContract) -> Iterator[str]:
         f"Files: CSV ({contract.encoding}, {delimiter}) or Parquet, up to {contract.max_bytes:,} bytes, "
         f"by day {contract.expected_day} after the period"
     )
+    yield "Names: " + "; ".join(
+        pattern + ("" if len(set(contract.file_names.values())) == 1 else f" ({', '.join(whose)})")
+        for pattern in dict.fromkeys(contract.file_names.values())
+        for whose in [[partner for partner, own in contract.file_names.items() if own == pattern]]
+    )
     yield f"Key: {', '.join(contract.key)}, within partner and period. A place without a row: {contract.absent_row}"
     if contract.row_filter:
         yield "Only rows with " + ", ".join(f"{name} = {value}" for name, value in contract.row_filter.items())

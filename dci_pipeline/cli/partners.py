@@ -15,7 +15,7 @@ import polars as pl
 from dci_pipeline import contracts
 from dci_pipeline.cli import options
 from dci_pipeline.data_files import read_yaml
-from dci_pipeline.feeds import encoding, faults, simulation
+from dci_pipeline.feeds import encoding, faults, file_names, simulation
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.work import Work
@@ -171,12 +171,8 @@ class Maker:
         )
         frame, truths = self._faulty(frame, wanted, aliases)
         spoilt = next((item.fault for item in wanted if item.fault in faults.BYTE_FAULTS), None)
-        path = (
-            self.folder
-            / request.feed
-            / request.partner
-            / f"{request.feed}_{request.partner}_{request.period}.{self.form}"
-        )
+        name = file_names.name_of(contract, request.partner, request.period, self.form)
+        path = self.folder / request.feed / request.partner / name
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         with beside.open("wb") as out:

@@ -112,8 +112,8 @@ def simulate(
 ) -> None:
     """Make deliveries of invented partners, for any range of periods and any size, and take them in.
 
-    Files lie at OUT/feed/partner/feed_partner_period.csv.gz. Planted faults are listed in OUT/faults.json with the row
-    numbers validation has to find. Without a range: the year of the reference period and the one after it.
+    Files lie at OUT/feed/partner under the names the contracts give them. Planted faults are listed in OUT/faults.json
+    with the row numbers validation has to find. Without a range: the year of the reference period and the one after it.
 
     The profile `report` makes every feed for all months of the printed report, clean, so that the results come as close
     to its numbers as these allow. It shows that the method can produce them, not that they are true.

@@ -1,4 +1,4 @@
-"""One index's assets, checks, jobs and schedules put together."""
+"""One index's assets, checks, jobs, schedules and sensors put together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import warnings
 
 import dagster as dg
 
+from dci_pipeline.defs import arrival
 from dci_pipeline.defs.assets import assets
 from dci_pipeline.defs.following import following
 from dci_pipeline.defs.jobs import jobs, schedules
@@ -26,6 +27,6 @@ def index_definitions(work: Work) -> dg.Definitions:
             assets=assets(work, partitions),
             jobs=all_jobs,
             schedules=schedules(work, partitions),
-            sensors=[following(work, partitions, all_jobs)],
+            sensors=[following(work, partitions, all_jobs), *arrival.sensors(work, partitions)],
             executor=dg.in_process_executor,
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from dci_pipeline.defs import events, metadata
+from dci_pipeline.defs.freshness import freshness
 from dci_pipeline.defs.partitions import Partitions
 from dci_pipeline.defs.recording import record_of
 from dci_pipeline.findings import Finding, Held
@@ -61,6 +62,7 @@ def _asset(
         dagster_type=dg.Nothing,  # pyright: ignore[reportArgumentType] - nothing passes between assets but the order
         backfill_policy=dg.BackfillPolicy.single_run() if definition else None,
         code_version=code_version(),
+        freshness_policy=freshness(work.framework.feeds[step.key[1]], partitions) if step.key[0] == "feeds" else None,
         deps=[
             dg.AssetDep(
                 asset_key(work.index, read), partition_mapping=_mapping(partitions, step, scopes[read], reading)

@@ -68,6 +68,22 @@ def materialised(
     )
 
 
+def arrived(
+    asset_key: dg.AssetKey, layout: Layout, step: Step, outcome: Outcome, *, key: str
+) -> dg.AssetMaterialization:
+    """The materialisation of one partition of a feed by what has arrived, outside of any run."""
+    return dg.AssetMaterialization(
+        asset_key=asset_key,
+        partition=key,
+        metadata=metadata.of_outcome(layout, step, outcome, rows=outcome.rows),
+        tags={
+            CODE_VERSION_TAG: code_version(),
+            DATA_VERSION_TAG: outcome.data_version,
+            DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+        },
+    )
+
+
 def evaluations(
     context: dg.AssetExecutionContext, outcome: Outcome, *, key: str | None
 ) -> list[dg.AssetCheckEvaluation]:

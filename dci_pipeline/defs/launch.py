@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -19,7 +19,7 @@ from dci_pipeline.defs.jobs import job_names
 from dci_pipeline.defs.partitions import Partitions, range_tags, timezone
 from dci_pipeline.defs.recording import Record, bring
 from dci_pipeline.findings import Finding
-from dci_pipeline.periods import Period
+from dci_pipeline.periods import Period, stretches
 from dci_pipeline.plan import Plan, batches, years
 from dci_pipeline.refresh import Progress, Report
 from dci_pipeline.settings import Settings
@@ -78,10 +78,10 @@ def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress 
     names = job_names(work.index)
     repository = index_definitions(work).get_repository_def()
     with bring(Record(progress)) as record, open_instance(work) as instance:
-        for stretch in _stretches(periods):
+        for stretch in stretches(periods):
             _launch(repository.get_job(names["period"]), instance, partitions, stretch, record)
         done = [period for period in periods if period not in record.report.held]
-        for stretch in _stretches(years(done)):
+        for stretch in stretches(years(done)):
             _launch(repository.get_job(names["year"]), instance, partitions, stretch, record)
         _launch(repository.get_job(names["once"]), instance, partitions, [], record)
     return record.report
@@ -138,18 +138,6 @@ def _launch(
             f"run {result.run_id} of {job.name} failed in the engine: "
             + "; ".join(event.step_failure_data.error_display_string for event in result.get_step_failure_events())
         )
-
-
-def _stretches(periods: Sequence[Period]) -> Iterator[list[Period]]:
-    """Unbroken stretches of the periods, in order: what one run over a range of partitions can take."""
-    stretch: list[Period] = []
-    for period in sorted(set(periods)):
-        if stretch and period != stretch[-1].shift(1):
-            yield stretch
-            stretch = []
-        stretch.append(period)
-    if stretch:
-        yield stretch
 
 
 def _refuse_unknown(work: Work, partitions: Partitions, periods: Sequence[Period]) -> None:

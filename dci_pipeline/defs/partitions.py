@@ -5,41 +5,25 @@ A period exists once it has ended; the running year exists from its first day, b
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
 
 from dci_pipeline import periods
-from dci_pipeline.findings import Finding
 from dci_pipeline.framework import Framework
 from dci_pipeline.periods import Period
 from dci_pipeline.reads import Back, History, Reading, Reference, Whole
+from dci_pipeline.settings import timezone
 from dci_pipeline.work import Step
+
+__all__ = ["Partitions", "timezone"]
 
 # Years back that reach before any index.
 _EVER = 200
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _CRON = {"month": "0 0 1 * *", "quarter": "0 0 1 1,4,7,10 *"}
-
-
-def timezone() -> str:
-    """Whose midnight ends a period and whose clock the schedules go by. Raises Finding for an unknown name."""
-    name = os.environ.get("DCI_TIMEZONE", "Asia/Shanghai")
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise Finding(
-            "unknown time zone",
-            where="DCI_TIMEZONE",
-            found=name,
-            expected="an IANA name",
-            todo="set DCI_TIMEZONE to one such as UTC, or unset it",
-        ) from error
-    return name
 
 
 @dataclass(frozen=True)

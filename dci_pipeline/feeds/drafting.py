@@ -13,6 +13,7 @@ from datetime import date
 
 import polars as pl
 
+from dci_pipeline.feeds import file_names
 from dci_pipeline.findings import Finding
 
 _RESERVED = {"file", "file_row", "unparsed"}
@@ -218,6 +219,8 @@ def _lines(
     partner = next((guess for guess in kept if guess.role == "partner"), None)
     partners = sorted(frame[partner.source].drop_nulls().cast(pl.String).unique().to_list()) if partner else []
     ignored = [guess for guess in guesses if not guess.role]
+    inside = any(guess.role == "period" for guess in kept)
+    name, why = file_names.guessed(file, partners[:_FEW] or ["partner_a"], periods_inside=inside)
     lines = [
         f"# Drafted from {_plain(file)}. Check every line marked `guess:` with the partner before relying on it.",
         "apiVersion: v3.1.0",
@@ -239,6 +242,7 @@ def _lines(
         "  - property: file",
         f"    value: {{encoding: {_text(encoding)}, delimiter: {_text(delimiter)}, maxBytes: 2000000000}}"
         "  # guess: encoding and delimiter from the sample, maxBytes generous",
+        f"  - {{property: fileName, value: {_text(name)}}}  # guess: {why}",
         "  - {property: expectedDay, value: 10}  # guess: day after the period's end by which the file should be here",
         "  - {property: absentRow, value: missing}  # guess: a place without a row is missing, not zero",
         *(

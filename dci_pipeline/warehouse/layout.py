@@ -67,6 +67,10 @@ class Layout:
         """Where a delivery is put together before it is moved into place, on the same file system."""
         return self.home / "feeds" / ".incoming"
 
+    def arrived(self) -> Path:
+        """Notes of what was landed from the drop folder and has not been told to the engine yet."""
+        return self.home / "feeds" / ".arrived"
+
 
 def checked_partner(partner: str) -> str:
     """`partner` when it may stand in a path. Raises Finding for anything that could leave its folder."""

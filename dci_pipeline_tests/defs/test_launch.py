@@ -13,12 +13,11 @@ import dagster as dg
 import pytest
 
 from dci_pipeline import refresh
-from dci_pipeline.defs import launch
 from dci_pipeline.defs.assembly import index_definitions
 from dci_pipeline.defs.launch import ensure_home, open_instance, run_in_process
 from dci_pipeline.findings import Finding
 from dci_pipeline.path import path
-from dci_pipeline.periods import Period, parse, parse_span
+from dci_pipeline.periods import Period, parse, parse_span, stretches
 from dci_pipeline.settings import Settings
 from dci_pipeline.work import Work
 from dci_pipeline_tests.conftest import CONTRACTS, land
@@ -256,7 +255,7 @@ def test_months_that_are_no_partitions_are_refused(launched: Launched, span: str
 
 def test_broken_spans_become_unbroken_runs() -> None:
     months = parse_span("2018-01:2018-03", "month") + parse_span("2018-06:2018-06", "month")
-    assert list(launch._stretches(reversed(months))) == [months[:3], months[3:]]
+    assert list(stretches(reversed(months))) == [months[:3], months[3:]]
 
 
 def test_the_engine_s_home_is_written_once_and_tells_nobody(tmp_path: Path) -> None:
