@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import polars as pl
@@ -15,7 +17,7 @@ from dci_pipeline.path import path
 from dci_pipeline.periods import Period, parse, parse_span
 from dci_pipeline.settings import Settings
 from dci_pipeline.work import Work
-from dci_pipeline_tests.conftest import Deliveries, Simulated, land
+from dci_pipeline_tests.conftest import Deliveries, Simulated, land, simulate, small_contracts
 from dci_pipeline_tests.defs.daemon import at_rest, counts, daemon, wait_for
 
 pytestmark = [pytest.mark.slow]
@@ -116,3 +118,31 @@ def test_a_daemon_brings_it_up_to_date_and_after_a_restatement_what_must_be(
     assert {name: content for name, (_, content) in files(fresh).items()} == {
         name: content for name, (_, content) in now.items()
     }
+
+
+def test_the_schedule_runs_the_month_that_has_become_due_and_the_rest_follows(tmp_path: Path) -> None:
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    due = Period(today.replace(day=1), "month").shift(-1)
+    months = [due.shift(-2), due.shift(-1), due]
+    contracts = small_contracts(tmp_path, reference=(months[0].key, months[1].key), narrow=True)
+    work = Work(Settings(tmp_path / "warehouse", contracts, "polars"), "dci")
+    land(work, list(simulate(work, tmp_path, months, rows=300)))
+    fired = dg.RunsFilter(tags={"dagster/schedule_name": "dci_periods_when_due"})
+    # Every minute, so that one comes soon.
+    with open_instance(work) as instance, daemon(work, tmp_path, DCI_SCHEDULE="* * * * *") as said:
+        wait_for("the schedule", lambda: bool(instance.get_runs(filters=fired)), said)
+        run_id = instance.get_runs(filters=fired)[-1].run_id
+        wait_for("its run", lambda: instance.get_run_by_id(run_id).is_finished, said)  # pyright: ignore
+        wait_for("what follows", lambda: at_rest(instance), said)
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        assert (run.job_name, run.status.value) == ("dci_periods", "SUCCESS")
+        assert run.tags["dagster/partition"] == due.key
+        assert asset_made(instance, "marts/index_month", due.key)
+        assert asset_made(instance, "marts/index_year", str(due.start.year))
+    assert plan.stale(work, months) == {}
+    assert work.warehouse.layout.catalogue.is_file()
+
+
+def asset_made(instance: dg.DagsterInstance, name: str, partition: str) -> bool:
+    return partition in instance.get_materialized_partitions(dg.AssetKey(["dci", *name.split("/")]))
