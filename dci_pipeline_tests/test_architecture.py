@@ -115,7 +115,10 @@ def stage_to_the_right(package: Path) -> list[str]:
             "defs",
             "cli",
             "path",
+            "plan",
+            "reads",
             "refresh",
+            "due",
             "definitions",
             "engines",
         }

@@ -22,7 +22,6 @@ from dci_pipeline.defs.partitions import Partitions, range_tags
 from dci_pipeline.periods import Period
 from dci_pipeline.plan import Batch, Plan
 from dci_pipeline.settings import automation
-from dci_pipeline.warehouse import deliveries
 from dci_pipeline.warehouse.stamps import code_version
 from dci_pipeline.work import Work
 
@@ -123,6 +122,8 @@ def _think(work: Work, partitions: Partitions, memory: _Memory) -> None:
 
 def _news(work: Work, delivered: Sequence[Period], computed: Sequence[Period], memory: _Memory) -> Plan:
     """The plan for periods that have other deliveries or other shares than when last seen, or for other contracts."""
+    from dci_pipeline.warehouse import deliveries
+
     framework = work.framework
     contracts = f"{framework.sha256[:12]} {work.geography.sha256[:12]} {_tables(work)} {code_version()}"
     sent = deliveries.marks(work.warehouse.layout, sorted(framework.feeds), delivered)
@@ -143,6 +144,8 @@ def _news(work: Work, delivered: Sequence[Period], computed: Sequence[Period], m
 
 def _delivered(work: Work, partitions: Partitions) -> list[Period]:
     """The periods of which anything has been delivered and that are over."""
+    from dci_pipeline.warehouse import deliveries
+
     framework, known = work.framework, set(partitions.periods.get_partition_keys())
     found = {
         period
