@@ -69,7 +69,7 @@ class Calibrated:
         )
         called = dict(names.select("place", "alias").iter_rows())
         frame = blocks.delivery(
-            self.work.framework.feeds[request.feed],
+            self.work.framework.contract(request.feed, request.period),
             self.blocks[request.feed],
             month=self.months.index(request.period.key),
             period=request.period,
@@ -83,7 +83,7 @@ class Calibrated:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         with beside.open("wb") as out:
-            encoding.write(frame, self.work.framework.feeds[request.feed], out, form=self.form)
+            encoding.write(frame, self.work.framework.contract(request.feed, request.period), out, form=self.form)
         os.replace(beside, path)
         return Made(request, path, frame.height, ())
 

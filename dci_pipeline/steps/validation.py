@@ -12,11 +12,13 @@ from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import slice_versions
+from dci_pipeline.steps.feeds import arrived as arrived_of
 from dci_pipeline.steps.feeds import take_stock
 from dci_pipeline.steps.slices import first_offending, rejected_rows, slice_sums
 from dci_pipeline.validation import scan as heavy
 from dci_pipeline.validation import verdict as judged
 from dci_pipeline.warehouse import deliveries
+from dci_pipeline.warehouse.retyping import typed_under
 from dci_pipeline.warehouse.stamps import Stamp
 from dci_pipeline.work import CheckResult, Outcome, Work
 
@@ -24,8 +26,8 @@ from dci_pipeline.work import CheckResult, Outcome, Work
 def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
     """The heavy stage for every partner's delivery: rule counts, quarantine, sums and the verdict, then coverage."""
     assert period is not None
-    contract = work.framework.feeds[feed]
-    arrived = deliveries.current(work.warehouse.layout, feed, period)
+    contract = work.framework.contract(feed, period)
+    arrived = arrived_of(work, period, feed)
     if not arrived and work.framework.late_feed == "provisional":
         return Outcome(
             ("validation", feed), period, "unchanged", 0, "", (), {"waiting_for": ", ".join(contract.partners)}
@@ -60,17 +62,17 @@ def _slice_stamp(work: Work, period: Period, feed: str, delivery: deliveries.Del
             sorted(leaf.where.items()),
             leaf.quality and (leaf.quality.column, leaf.quality.worst),
         )
-        for leaf in framework.leaves_of(feed)
+        for leaf in framework.leaves_at(feed, period)
     ]
     return work.warehouse.stamp(
         {
             "delivery": delivery.sha256,
             "geography": work.geography.period_hash(period),
             "leaves": content_hash(leaves),
-            "splits": content_hash(framework.splits_of(feed)),
+            "splits": content_hash(framework.splits_at(feed, period)),
             "kinds": ",".join(framework.places_of_feed(feed)),
         },
-        contract=framework.feeds[feed].sha256,
+        contract=framework.contract(feed, period).sha256,
     )
 
 
@@ -91,7 +93,7 @@ def _coverage_stamp(work: Work, period: Period, feed: str, partners: list[str]) 
             "leaves": content_hash([_covered(work, feed, period), _expected_types(work, feed)]),
             **slice_versions(work, "validation", f"{feed}_sums", period, partners),
         },
-        contract=work.framework.feeds[feed].sha256,
+        contract=work.framework.contract(feed, period).sha256,
     )
 
 
@@ -114,7 +116,7 @@ def _validation_state(work: Work, period: Period, feed: str, arrived: Mapping[st
 
 def _validate_slice(work: Work, period: Period, feed: str, partner: str, delivery: deliveries.Delivery) -> bool:
     """One partner's slice; True when it was computed, False when the committed one is up to date."""
-    warehouse, contract = work.warehouse, work.framework.feeds[feed]
+    warehouse, contract = work.warehouse, work.framework.contract(feed, period)
     stamp = _slice_stamp(work, period, feed, delivery)
     # The verdict is committed last, so that its stamp vouches for the other tables of the slice.
     if warehouse.fresh("validation", f"{feed}_verdict", period, stamp, partner=partner):
@@ -125,20 +127,19 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
         {"file": pl.Series(range(len(delivery.parts)), dtype=pl.Int32), "name": [part.name for part in delivery.parts]}
     )
     with engines.engine(work.settings.engine) as engine, warehouse.scratch() as scratch:
+        typed = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
         found = heavy.scan(
             engine,
-            engine.scan([delivery.typed]),
+            engine.scan([typed]),
             contract=contract,
             period=period,
             partner=partner,
             aliases=names_of(work, feed, period),
-            leaves=work.framework.leaves_of(feed),
-            splits=work.framework.splits_of(feed),
+            leaves=work.framework.leaves_at(feed, period),
+            splits=work.framework.splits_at(feed, period),
         )
         if found.quarantine is None:
-            rejected = engine.collect(engine.scan([delivery.typed]).head(0)).with_columns(
-                rules=pl.lit(None, dtype=pl.String)
-            )
+            rejected = engine.collect(engine.scan([typed]).head(0)).with_columns(rules=pl.lit(None, dtype=pl.String))
         else:
             engine.sink(found.quarantine, scratch / "quarantine.parquet")
             rejected = pl.read_parquet(scratch / "quarantine.parquet")
@@ -167,7 +168,7 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
 
 def _cover(work: Work, period: Period, feed: str, partners: list[str]) -> bool:
     """Completeness and coverage over all partners of a feed × period; True when it was computed."""
-    warehouse, contract = work.warehouse, work.framework.feeds[feed]
+    warehouse, contract = work.warehouse, work.framework.contract(feed, period)
     stamp = _coverage_stamp(work, period, feed, partners)
     if warehouse.fresh("validation", f"{feed}_coverage", period, stamp):
         return False
@@ -175,7 +176,7 @@ def _cover(work: Work, period: Period, feed: str, partners: list[str]) -> bool:
         slice_sums(work, period, feed, partners),
         contract=contract,
         period=period,
-        leaves=[leaf for leaf in work.framework.leaves_of(feed) if leaf.node in _covered(work, feed, period)],
+        leaves=[leaf for leaf in work.framework.leaves_at(feed, period) if leaf.node in _covered(work, feed, period)],
         places=work.geography.places_at(period),
         expected_types=_expected_types(work, feed),
         delivered=partners,
@@ -188,7 +189,7 @@ def expected_leaves(work: Work, feed: str, period: Period) -> list[str]:
     """Leaves in the basket of the link the period lies in: those whose coverage the index depends on."""
     link = work.framework.link_at(period)
     basket = {leaf for leaves in link.basket.values() for leaf in leaves} if link else set()
-    return [leaf.node for leaf in work.framework.leaves_of(feed) if leaf.node in basket]
+    return [leaf.node for leaf in work.framework.leaves_at(feed, period) if leaf.node in basket]
 
 
 def _covered(work: Work, feed: str, period: Period) -> list[str]:
@@ -239,7 +240,7 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
         CheckResult(
             "place_coverage",
             thin.is_empty(),
-            work.framework.feeds[feed].coverage.severity,
+            work.framework.contract(feed, period).coverage.severity,
             "every indicator covers the places its contract promises"
             if thin.is_empty()
             else f"too few places for {', '.join(thin['subject'])}",
@@ -268,7 +269,7 @@ def _broken(rule: Mapping[str, object]) -> str:
 
 def passed(work: Work, period: Period, feed: str) -> list[str]:
     """The partners of a validated feed × period. Raises Held when it is not validated or a blocking check failed."""
-    arrived = deliveries.current(work.warehouse.layout, feed, period)
+    arrived = arrived_of(work, period, feed)
     committed = work.warehouse.slices("validation", f"{feed}_verdict", period)
     if not arrived or sorted(arrived) != committed:
         raise Held(
