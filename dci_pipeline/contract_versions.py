@@ -70,9 +70,12 @@ def _versions(found: list[FeedContract], cadence: str) -> Versions:
         at = periods.parse(contract.valid_from, cadence, where=f"{contract.where} customProperties.validFrom")
         return at.start.isoformat()
 
-    ordered = sorted(found, key=lambda contract: (start(contract), contract.where))
+    def plain(contract: FeedContract) -> bool:
+        return contract.where.endswith(f"/{contract.feed}.yaml")
+
+    ordered = sorted(found, key=lambda contract: (start(contract), not plain(contract)))
     first = ordered[0]
-    if not first.where.endswith(f"/{first.feed}.yaml"):
+    if not plain(first):
         raise Finding(
             "the first version of a contract stands in another file",
             where=f"{first.index}/feeds/{first.feed}",
