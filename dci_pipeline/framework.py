@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dci_pipeline import periods
 from dci_pipeline.contracts import FeedContract, TableContract, Versions
+from dci_pipeline.corrections import Correction
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 
@@ -181,6 +182,7 @@ class Framework:
     versions: Mapping[str, Versions]
     tables: Mapping[str, TableContract]
     waves: Mapping[str, Wave]
+    corrections: Mapping[str, tuple[Correction, ...]]
     sha256: str
     folder: Path
 
@@ -192,6 +194,14 @@ class Framework:
     def contract(self, feed: str, period: Period) -> FeedContract:
         """The version of a feed's contract in force in a period. Raises Held before the first."""
         return self.versions[feed].at(period)
+
+    def corrections_of(self, feed: str, period: Period, partner: str) -> tuple[Correction, ...]:
+        """The corrections in force for one slice, in the order of their file."""
+        return tuple(
+            item
+            for item in self.corrections.get(feed, ())
+            if item.active and item.partner == partner and period in item.expect
+        )
 
     @cached_property
     def by_node(self) -> dict[str, Node]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dci_pipeline import contract_files, periods
 from dci_pipeline.contract_versions import read_versions
+from dci_pipeline.correction_files import read_corrections
 from dci_pipeline.data_files import content_hash, list_of, need, number_of, only, read_yaml, whole_of
 from dci_pipeline.findings import Finding
 from dci_pipeline.framework import EntityType, Framework, Link, Node, Quality, Wave
@@ -117,6 +118,7 @@ def read_framework(root: Path, index: str) -> Framework:
         versions=versions,
         tables={path.stem: contract_files.read_table(path, index=index) for path in _yaml(folder / "marts")},
         waves=waves,
+        corrections=read_corrections(_yaml(folder / "corrections"), cadence=cadence, versions=versions),
         sha256=content_hash(
             [
                 raw,

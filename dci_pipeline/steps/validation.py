@@ -14,9 +14,10 @@ from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import slice_versions
 from dci_pipeline.steps.feeds import arrived as arrived_of
 from dci_pipeline.steps.feeds import take_stock
-from dci_pipeline.steps.slices import first_offending, rejected_rows, slice_sums
+from dci_pipeline.steps.slices import applied_corrections, first_offending, rejected_rows, slice_sums
 from dci_pipeline.validation import scan as heavy
 from dci_pipeline.validation import verdict as judged
+from dci_pipeline.validation.corrections import corrected
 from dci_pipeline.warehouse import deliveries
 from dci_pipeline.warehouse.retyping import typed_under
 from dci_pipeline.warehouse.stamps import Stamp
@@ -44,7 +45,7 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
         return Outcome(("validation", feed), period, _validation_state(work, period, feed, arrived), -1, "")
     with work.warehouse.lock(f"{feed}-{period}"):
         for gone in set(work.warehouse.slices("validation", f"{feed}_verdict", period)) - set(arrived):
-            for table in ("rule_counts", "quarantine", "sums", "members", "verdict"):
+            for table in ("rule_counts", "quarantine", "sums", "members", "corrections", "verdict"):
                 work.warehouse.remove("validation", f"{feed}_{table}", period, partner=gone)
         written = [
             _validate_slice(work, period, feed, partner, delivery) for partner, delivery in sorted(arrived.items())
@@ -64,8 +65,12 @@ def _slice_stamp(work: Work, period: Period, feed: str, delivery: deliveries.Del
         )
         for leaf in framework.leaves_at(feed, period)
     ]
+    # Only the slices a correction names know of it: any other keeps the stamp it has without one.
+    corrections = framework.corrections_of(feed, period, delivery.partner)
+    named = {"corrections": content_hash([item.content(period) for item in corrections])} if corrections else {}
     return work.warehouse.stamp(
-        {
+        named
+        | {
             "delivery": delivery.sha256,
             "geography": work.geography.period_hash(period),
             "leaves": content_hash(leaves),
@@ -74,6 +79,13 @@ def _slice_stamp(work: Work, period: Period, feed: str, delivery: deliveries.Del
         },
         contract=framework.contract(feed, period).sha256,
     )
+
+
+def slice_is_fresh(work: Work, period: Period, feed: str, delivery: deliveries.Delivery) -> bool:
+    """Whether the committed slice was made from this delivery under contract, corrections and index as they are."""
+    # The verdict is committed last, so that its stamp vouches for the other tables of the slice.
+    stamp = _slice_stamp(work, period, feed, delivery)
+    return work.warehouse.fresh("validation", f"{feed}_verdict", period, stamp, partner=delivery.partner)
 
 
 def names_of(work: Work, feed: str, period: Period) -> pl.DataFrame:
@@ -101,12 +113,7 @@ def _validation_state(work: Work, period: Period, feed: str, arrived: Mapping[st
     warehouse = work.warehouse
     fresh = (
         warehouse.slices("validation", f"{feed}_verdict", period) == sorted(arrived)
-        and all(
-            warehouse.fresh(
-                "validation", f"{feed}_verdict", period, _slice_stamp(work, period, feed, delivery), partner=partner
-            )
-            for partner, delivery in arrived.items()
-        )
+        and all(slice_is_fresh(work, period, feed, delivery) for delivery in arrived.values())
         and warehouse.fresh(
             "validation", f"{feed}_coverage", period, _coverage_stamp(work, period, feed, sorted(arrived))
         )
@@ -118,8 +125,7 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
     """One partner's slice; True when it was computed, False when the committed one is up to date."""
     warehouse, contract = work.warehouse, work.framework.contract(feed, period)
     stamp = _slice_stamp(work, period, feed, delivery)
-    # The verdict is committed last, so that its stamp vouches for the other tables of the slice.
-    if warehouse.fresh("validation", f"{feed}_verdict", period, stamp, partner=partner):
+    if slice_is_fresh(work, period, feed, delivery):
         return False
     from dci_pipeline.validation.expectations import judge
 
@@ -128,9 +134,13 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
     )
     with engines.engine(work.settings.engine) as engine, warehouse.scratch() as scratch:
         typed = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
+        rows, corrections = engine.scan([typed]), work.framework.corrections_of(feed, period, partner)
+        applied: pl.DataFrame | None = None
+        if corrections:
+            rows, applied = corrected(engine, rows, corrections, contract=contract, period=period)
         found = heavy.scan(
             engine,
-            engine.scan([typed]),
+            rows,
             contract=contract,
             period=period,
             partner=partner,
@@ -160,6 +170,10 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
     commit(f"{feed}_quarantine", rejected)
     commit(f"{feed}_sums", found.sums)
     commit(f"{feed}_members", found.members)
+    if applied is not None:
+        commit(f"{feed}_corrections", applied)
+    else:
+        warehouse.remove("validation", f"{feed}_corrections", period, partner=partner)
     for name, document in (("suite.json", judgement.suite), ("result.json", judgement.result)):
         warehouse.commit_document("validation", f"{feed}_expectations", name, document, period=period, partner=partner)
     commit(f"{feed}_verdict", judgement.verdict)
@@ -228,13 +242,14 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
             )
     coverage = warehouse.read("validation", f"{feed}_coverage", period).filter(pl.col("check") == "coverage")
     thin = coverage.filter(~pl.col("passed"))
+    corrections = applied_corrections(work, period, feed, partners)
     offending = first_offending(work, period, feed) if failing else []
     checks = (
         CheckResult(
             "contract_rules",
             not failing,
             "error" if blocking else "warning",
-            f"{rejected:,} of {rows:,} rows rejected" + "".join(map(_broken, failing)),
+            f"{rejected:,} of {rows:,} rows rejected" + "".join(map(_broken, failing)) + _corrected(corrections),
             (*failing, *offending),
         ),
         CheckResult(
@@ -257,7 +272,7 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
         rows,
         version,
         checks,
-        {"rejected_rows": rejected, "partners": ", ".join(partners)},
+        {"rejected_rows": rejected, "partners": ", ".join(partners), "corrections": corrections or None},
     )
 
 
@@ -267,15 +282,27 @@ def _broken(rule: Mapping[str, object]) -> str:
     return f"; {rule['rule']} of {rule['partner']}: {rule['unexpected']:,} rows, {share}"
 
 
+def _corrected(corrections: list[dict[str, object]]) -> str:
+    """The corrections behind the figures in words; one that only flags rows changes none of them."""
+    rows = {(item["correction"], item["action"]): item["rows"] for item in corrections}
+    return "".join(f"; correction {name}: {action} {number:,} rows" for (name, action), number in rows.items())
+
+
 def passed(work: Work, period: Period, feed: str) -> list[str]:
     """The partners of a validated feed × period. Raises Held when it is not validated or a blocking check failed."""
     arrived = arrived_of(work, period, feed)
     committed = work.warehouse.slices("validation", f"{feed}_verdict", period)
-    if not arrived or sorted(arrived) != committed:
+    # A slice that a guard or an unreadable file keeps from being made anew must not be promoted beside newer ones.
+    made = [
+        partner
+        for partner, delivery in sorted(arrived.items())
+        if partner in committed and slice_is_fresh(work, period, feed, delivery)
+    ]
+    if not arrived or sorted(arrived) != committed or made != committed:
         raise Held(
             "a feed is not validated",
             where=f"{feed} {period}",
-            found="validated: " + (", ".join(committed) or "none"),
+            found="validated: " + (", ".join(made) or "none"),
             expected="delivered: " + (", ".join(sorted(arrived)) or "none"),
             todo=f"dci run --index {work.index} --from {period} --to {period}",
         )
