@@ -14,7 +14,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dci_pipeline.cli import check, contract, demo, doctor, impact, land, published, run, screen, simulate, sql, ui
+from dci_pipeline.cli import (
+    check,
+    contract,
+    corrections,
+    demo,
+    doctor,
+    impact,
+    land,
+    published,
+    run,
+    screen,
+    simulate,
+    sql,
+    ui,
+)
 from dci_pipeline.findings import Conflict, Finding, Held
 
 VERDICT, USAGE, CONFLICT, PROGRAM = 1, 2, 3, 70
@@ -109,4 +123,5 @@ app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)
 app.add_typer(contract.commands, name="contract", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK, epilog=corrections.EXAMPLES)(corrections.corrections)
 app.command(rich_help_panel=LOOK, epilog=doctor.EXAMPLES)(doctor.doctor)

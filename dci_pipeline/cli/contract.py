@@ -243,6 +243,8 @@ def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
         "geography/",
         lambda: _held(place=work.geography.places, group=work.geography.groups, name=work.geography.aliases),
     )
+    for path in sorted((home / "corrections").glob("*.yaml")):
+        yield f"corrections/{path.name}", lambda path=path: _held(correction=work.framework.corrections[path.stem])
     simulation = home / "simulation.yaml"
     if simulation.is_file():
         yield simulation.name, lambda: _simulation(simulation)

@@ -40,6 +40,13 @@ def of_period(work: Work, period: Period | None) -> Outcome:
             for name, version in slice_versions(work, "validation", f"{feed}_verdict", period, sorted(found)).items()
         }
 
+    # What is applied shows in this table even where it changes no verdict.
+    corrected = {feed: warehouse.slices("validation", f"{feed}_corrections", period) for feed in framework.feeds}
+    for feed, partners in corrected.items():
+        inputs |= {
+            f"{feed}.corrections.{name}": version
+            for name, version in slice_versions(work, "validation", f"{feed}_corrections", period, partners).items()
+        }
     validated = {feed: warehouse.slices("validation", f"{feed}_verdict", period) for feed in framework.feeds}
 
     def slice_of(feed: str, name: str, partner: str) -> pl.DataFrame | None:
@@ -61,6 +68,7 @@ def of_period(work: Work, period: Period | None) -> Outcome:
                 rejected_rows(work, period, feed, partner) if partner in validated[feed] else 0,
                 found[partner].sha256 if partner in found else None,
                 contracts[feed].version,
+                slice_of(feed, "corrections", partner) if partner in corrected[feed] else None,
             )
             for feed, found in sorted(arrived.items())
             for partner in sorted({*contracts[feed].partners, *found})
