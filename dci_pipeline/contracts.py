@@ -5,9 +5,15 @@ Holds no reading: `contract_files` makes these from Open Data Contract Standard 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+
+from dci_pipeline import periods
+from dci_pipeline.findings import Held
+from dci_pipeline.periods import Period
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,71 @@ class FeedContract:
         names = [name for column in self.columns for name in column.sources]
         names += [*self.row_filter, *self.ignored]
         return tuple(dict.fromkeys(names))
+
+    @cached_property
+    def reading(self) -> str:
+        """Twelve digits of a hash over all that typed rows depend on; a changed threshold or partner is none of it."""
+        columns = [
+            (
+                column.name,
+                column.type,
+                column.sources,
+                column.separator,
+                column.format,
+                column.multiplier,
+                column.rounds,
+                column.collected_since,
+                column.role == "period",
+            )
+            for column in self.columns
+        ]
+        form = [columns, self.encoding, self.delimiter, sorted(self.row_filter.items())]
+        return hashlib.sha256(json.dumps(form, ensure_ascii=False).encode()).hexdigest()[:12]
+
+    def starts_by(self, period: Period) -> bool:
+        """Whether it is in force in `period`, but for later versions. Without `valid_from` it always was."""
+        if not self.valid_from:
+            return True
+        return periods.parse(self.valid_from, period.cadence, where=f"{self.where} validFrom").start <= period.start
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The versions of one feed's contract, oldest first: each is in force until the next one's `valid_from`."""
+
+    of: tuple[FeedContract, ...]
+
+    @property
+    def newest(self) -> FeedContract:
+        return self.of[-1]
+
+    @cached_property
+    def partners(self) -> tuple[str, ...]:
+        """Every partner that any version names, in the order in which they came."""
+        return tuple(dict.fromkeys(partner for contract in self.of for partner in contract.partners))
+
+    def in_force(self, period: Period) -> FeedContract | None:
+        """The version in force in a period, or None before the first."""
+        return next((contract for contract in reversed(self.of) if contract.starts_by(period)), None)
+
+    def at(self, period: Period) -> FeedContract:
+        """The version in force in a period. Raises Held before the first."""
+        found = self.in_force(period)
+        if found is None:
+            first = self.of[0]
+            raise Held(
+                "no contract is in force yet",
+                where=f"{first.feed} {period}",
+                found=f"the first version is valid from {first.valid_from}",
+                expected=f"a version valid from {period} or before",
+                todo=f"leave the period out, or set validFrom of {first.where} to an earlier one",
+            )
+        return found
+
+    def after(self, contract: FeedContract) -> FeedContract | None:
+        """The version that takes over from this one, or None for the newest."""
+        at = self.of.index(contract) + 1
+        return self.of[at] if at < len(self.of) else None
 
 
 @dataclass(frozen=True)

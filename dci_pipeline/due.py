@@ -14,8 +14,7 @@ from zoneinfo import ZoneInfo
 
 from dci_pipeline import refresh
 from dci_pipeline.contracts import FeedContract
-from dci_pipeline.findings import Finding
-from dci_pipeline.periods import MONTHS_IN, Period, parse, span
+from dci_pipeline.periods import MONTHS_IN, Period, span
 from dci_pipeline.settings import timezone
 from dci_pipeline.work import Work
 
@@ -87,8 +86,9 @@ def calendar(work: Work, periods: Iterable[Period], now: datetime) -> list[Due]:
     found: list[Due] = []
     for period in sorted(set(periods)):
         for feed in _feeds(work):
-            contract = work.framework.feeds[feed]
-            if not _valid(contract, period):
+            contract = work.framework.versions[feed].in_force(period)
+            if contract is None:
+                # A feed is not missed before its first contract.
                 continue
             here = deliveries.current(work.warehouse.layout, feed, period)
             for partner in contract.partners:
@@ -180,15 +180,8 @@ def _lacking(work: Work, feed: str, period: Period) -> list[str]:
     from dci_pipeline.warehouse import deliveries
 
     here = deliveries.current(work.warehouse.layout, feed, period)
-    return [partner for partner in work.framework.feeds[feed].partners if partner not in here]
-
-
-def _valid(contract: FeedContract, period: Period) -> bool:
-    """Whether the contract was in force: a feed is not missed before its first period."""
-    try:
-        return parse(contract.valid_from, period.cadence) <= period
-    except Finding:
-        return True  # no period is named: always in force
+    contract = work.framework.versions[feed].in_force(period)
+    return [partner for partner in contract.partners if partner not in here] if contract is not None else []
 
 
 def _days(number: int) -> str:

@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 from dci_pipeline import periods
-from dci_pipeline.contracts import FeedContract, TableContract
+from dci_pipeline.contracts import FeedContract, TableContract, Versions
+from dci_pipeline.corrections import Correction
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 
@@ -178,11 +179,29 @@ class Framework:
     divide: Divide
     app_categories: AppCategories | None
     ranking_scopes: tuple[str, ...]
-    feeds: Mapping[str, FeedContract]
+    versions: Mapping[str, Versions]
     tables: Mapping[str, TableContract]
     waves: Mapping[str, Wave]
+    corrections: Mapping[str, tuple[Correction, ...]]
     sha256: str
     folder: Path
+
+    @cached_property
+    def feeds(self) -> dict[str, FeedContract]:
+        """The newest contract of every feed; what holds in a period is asked of `contract`."""
+        return {feed: versions.newest for feed, versions in self.versions.items()}
+
+    def contract(self, feed: str, period: Period) -> FeedContract:
+        """The version of a feed's contract in force in a period. Raises Held before the first."""
+        return self.versions[feed].at(period)
+
+    def corrections_of(self, feed: str, period: Period, partner: str) -> tuple[Correction, ...]:
+        """The corrections in force for one slice, in the order of their file."""
+        return tuple(
+            item
+            for item in self.corrections.get(feed, ())
+            if item.active and item.partner == partner and period in item.expect
+        )
 
     @cached_property
     def by_node(self) -> dict[str, Node]:
@@ -205,6 +224,20 @@ class Framework:
     def leaves_of(self, feed: str) -> tuple[Node, ...]:
         """The indicators made of a feed."""
         return tuple(node for node in self.indicators if node.feed == feed)
+
+    def leaves_at(self, feed: str, period: Period) -> tuple[Node, ...]:
+        """The indicators made of a feed in a period: those whose columns the contract in force has.
+
+        Which may be without them is checked on loading: one that is observed only since a later version.
+        """
+        contract = self.contract(feed, period)
+        return tuple(leaf for leaf in self.leaves_of(feed) if not lacking(leaf, contract))
+
+    def splits_at(self, feed: str, period: Period) -> tuple[tuple[str, str], ...]:
+        """`splits_of` in a period: without columns the contract in force does not have, for no row has a member."""
+        there = {leaf.node for leaf in self.leaves_at(feed, period)}
+        columns = self.contract(feed, period).by_name
+        return tuple((leaf, column) for leaf, column in self.splits_of(feed) if leaf in there and column in columns)
 
     def leaves_under(self, node: str) -> tuple[Node, ...]:
         """The leaves under a node, itself when it is one."""
@@ -314,3 +347,9 @@ class Framework:
                 todo=f"write marts/{name}.yaml",
             )
         return self.tables[name]
+
+
+def lacking(leaf: Node, contract: FeedContract) -> list[str]:
+    """The columns a leaf is made of that a version of its feed's contract does not have, sorted."""
+    needed = {str(leaf.measure), *leaf.where} | ({leaf.quality.column} if leaf.quality else set())
+    return sorted(needed - set(contract.by_name))

@@ -10,6 +10,7 @@ from itertools import pairwise
 from dci_pipeline.feeds.file_names import Names
 from dci_pipeline.findings import Finding
 from dci_pipeline.framework import Breakdown, Framework, Link, Node
+from dci_pipeline.version_checks import check_absence, check_baskets, check_leaf
 
 NATION = "nation"
 UNALLOCATED = "unallocated"
@@ -65,6 +66,8 @@ def check_framework(framework: Framework, *, where: str) -> None:
     for breakdown in framework.breakdowns:
         _check_breakdown(breakdown, framework, where)
     _check_uses(framework, where)
+    check_baskets(framework, where=where)
+    check_absence(framework)
 
 
 def _twice(names: list[str]) -> str:
@@ -101,6 +104,7 @@ def _check_source(node: Node, framework: Framework, at: str) -> None:
     contract = framework.feeds.get(str(node.feed))
     if contract is None:
         raise Finding("unknown feed", where=at, found=node.feed, expected="one of " + ", ".join(framework.feeds))
+    check_leaf(node, framework)
     measures = ", ".join(item.name for item in contract.roles("measure"))
     for name in (node.measure, node.quality.column if node.quality else node.measure):
         column = contract.by_name.get(name or "")

@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 
 from dci_pipeline import contract_files, periods
+from dci_pipeline.contract_versions import read_versions
+from dci_pipeline.correction_files import read_corrections
 from dci_pipeline.data_files import content_hash, list_of, need, number_of, only, read_yaml, whole_of
 from dci_pipeline.findings import Finding
 from dci_pipeline.framework import EntityType, Framework, Link, Node, Quality, Wave
@@ -88,7 +90,7 @@ def read_framework(root: Path, index: str) -> Framework:
         raise Finding("unknown cadence", where=where, found=cadence, expected="month or quarter")
     missing = only(need(raw, "missing", where), _MISSING, where=f"{where} missing")
     nodes = tuple(_node(item, where) for item in list_of(raw, "nodes", where))
-    feeds = {path.stem: contract_files.read_feed(path, index=index) for path in _yaml(folder / "feeds")}
+    versions = read_versions(_yaml(folder / "feeds"), index=index, cadence=cadence)
     waves = {path.stem: _wave(path) for path in sorted((folder / "weights").glob("*.csv"))}
     framework = Framework(
         index=index,
@@ -113,13 +115,14 @@ def read_framework(root: Path, index: str) -> Framework:
         divide=read_divide(raw.get("divide") or {}, where),
         app_categories=read_app_categories(raw.get("app_categories"), where),
         ranking_scopes=read_scopes(raw.get("ranking") or {}, where),
-        feeds=feeds,
+        versions=versions,
         tables={path.stem: contract_files.read_table(path, index=index) for path in _yaml(folder / "marts")},
         waves=waves,
+        corrections=read_corrections(_yaml(folder / "corrections"), cadence=cadence, versions=versions),
         sha256=content_hash(
             [
                 raw,
-                sorted((name, feed.sha256) for name, feed in feeds.items()),
+                sorted((name, contract.sha256) for name, found in versions.items() for contract in found.of),
                 sorted((name, wave.sha256) for name, wave in waves.items()),
             ]
         ),

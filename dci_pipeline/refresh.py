@@ -47,6 +47,10 @@ def delivered_periods(work: Work, wanted: Sequence[Period] | None = None) -> tup
     ready: list[Period] = []
     waiting: dict[Period, str] = {}
     for period in sorted(periods):
+        early = [feed for feed in used if framework.versions[feed].in_force(period) is None]
+        if early:
+            waiting[period] = f"lies before the first contract of {', '.join(early)}"
+            continue
         late = waits_for(work, period)
         if late and not (len(late) < len(used) and _has_history(work, period, ready)):
             waiting[period] = "waits for " + "; ".join(late)
@@ -61,8 +65,11 @@ def waits_for(work: Work, period: Period) -> list[str]:
 
     found: list[str] = []
     for feed in sorted({str(leaf.feed) for leaf in work.framework.indicators}):
+        if work.framework.versions[feed].in_force(period) is None:
+            found.append(f"a contract of {feed}, which has none for it")
+            continue
         arrived = deliveries.current(work.warehouse.layout, feed, period)
-        missing = [partner for partner in work.framework.feeds[feed].partners if partner not in arrived]
+        missing = [partner for partner in work.framework.contract(feed, period).partners if partner not in arrived]
         found += [f"{feed} from {', '.join(missing)}"] if missing else []
     return found
 

@@ -188,9 +188,12 @@ def simulate(work: Work, folder: Path, periods: list[Period], *, seed: int = 7, 
     from dci_pipeline.feeds import encoding, simulation
 
     profile = simulation.read_profile(read_yaml(work.framework.folder / "simulation.yaml"), "simulation.yaml")
-    for feed, contract in work.framework.feeds.items():
-        for partner in contract.partners:
+    for feed, versions in work.framework.versions.items():
+        for partner in versions.partners:
             for period in periods:
+                contract = versions.at(period)
+                if partner not in contract.partners:
+                    continue
                 frame = simulation.simulate(
                     contract,
                     cadence=work.framework.cadence,
@@ -216,7 +219,7 @@ def land(work: Work, files: list[Simulated]) -> None:
         deliveries.land(
             work.warehouse.layout,
             [item.path],
-            contract=work.framework.feeds[item.feed],
+            contract=work.framework.versions[item.feed],
             cadence=work.framework.cadence,
             partner=item.partner,
             period=item.period,

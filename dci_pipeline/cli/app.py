@@ -18,6 +18,7 @@ from dci_pipeline.cli import (
     check,
     collect,
     contract,
+    corrections,
     demo,
     doctor,
     due,
@@ -126,4 +127,5 @@ app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)
 app.add_typer(contract.commands, name="contract", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK, epilog=corrections.EXAMPLES)(corrections.corrections)
 app.command(rich_help_panel=LOOK, epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -68,8 +68,9 @@ class Calibrated:
             .unique("place", keep="first", maintain_order=True)
         )
         called = dict(names.select("place", "alias").iter_rows())
+        contract = self.work.framework.contract(request.feed, request.period)
         frame = blocks.delivery(
-            self.work.framework.feeds[request.feed],
+            contract,
             self.blocks[request.feed],
             month=self.months.index(request.period.key),
             period=request.period,
@@ -78,7 +79,6 @@ class Calibrated:
             valid=np.array([code in valid for code in self.codes]),
             seed=self.seed,
         )
-        contract = self.work.framework.feeds[request.feed]
         file = file_names.name_of(contract, request.partner, request.period, self.form)
         path = self.folder / request.feed / request.partner / file
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from dci_pipeline import engines
 from dci_pipeline.cli import options, screen
-from dci_pipeline.contracts import FeedContract
+from dci_pipeline.contracts import FeedContract, Versions
 from dci_pipeline.feeds import typing
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
@@ -116,30 +116,81 @@ def check_delivery(
     work: Work, files: Sequence[Path], *, feed: str, partner: str | None, month: str | None, folder: Path
 ) -> Checked:
     """Judge the files as one delivery. Raises Finding for what landing would refuse, and for what cannot be told."""
-    contract = options.feed_contract(work.framework, feed)
+    versions = options.feed_versions(work.framework, feed)
     cadence = work.framework.cadence
     period = options.named_period(work.framework, month, where=options.MONTH_OPTIONS) if month is not None else None
-    if partner is not None:
-        refusals.refuse_unexpected_partner(partner, contract)
     ordered = sorted(files, key=lambda path: safe_name(path.name))
-    typed = _read(ordered, folder, contract=contract, cadence=cadence, period=period, partner=partner)
     notes: list[str] = []
-    if contract.role("period") is None and period is None:
-        period = _period_of(typed.days, contract, cadence)
-        notes.append(f"No {cadence} was given; every date lies in {period}.")
-        if any(column.collected_since for column in contract.columns):
-            typed = _read(ordered, folder, contract=contract, cadence=cadence, period=period, partner=partner)
-        else:
-            typed.paths = dict(zip([period], typed.paths.values(), strict=True))
+    if partner is not None and partner not in versions.partners:
+        refusals.refuse_unexpected_partner(partner, versions.newest)
+    if period is not None or len(versions.of) == 1:
+        contract = versions.newest if period is None else versions.at(period)
+        typed = _read_for(ordered, folder, contract, cadence, period, partner, notes)
+    else:
+        contract, typed = _by_version(ordered, folder, versions, cadence, partner, notes)
     if partner is None:
         partner, how = _partner_of(typed.partners, contract)
         notes.append(how)
+    else:
+        refusals.refuse_unexpected_partner(partner, contract)
     names = tuple(path.name for path in ordered)
     slices = [
         _judge(work, contract, typed.paths[at], period=at, partner=partner, names=names, folder=folder)
         for at in sorted(at for at in typed.paths if at is not None)
     ]
     return Checked(work.index, feed, partner, names, tuple(notes), tuple(slices))
+
+
+def _by_version(
+    files: Sequence[Path], folder: Path, versions: Versions, cadence: str, partner: str | None, notes: list[str]
+) -> tuple[FeedContract, _Typed]:
+    """The files read under the version that is in force in every period they turn out to hold, newest tried first.
+
+    Raises the newest version's Finding when no version reads them, and Finding for files of more than one version.
+    """
+    refused: list[Finding] = []
+    for contract in reversed(versions.of):
+        said: list[str] = []
+        try:
+            typed = _read_for(files, folder, contract, cadence, None, partner, said)
+        except Finding as finding:
+            refused.append(finding)
+            continue
+        if all(at is not None and versions.in_force(at) is contract for at in typed.paths):
+            notes += [*said, f"Read under version {contract.version} of the contract, by its periods."]
+            return contract, typed
+        held = ", ".join(str(at) for at in sorted(at for at in typed.paths if at is not None))
+        refused.append(
+            Finding(
+                "files of periods in which another version of the contract is in force",
+                where=", ".join(path.name for path in files),
+                found=held,
+                expected=f"periods of version {contract.version} alone ({contract.where})",
+                todo="check one period at a time: add --month",
+            )
+        )
+    raise refused[0]
+
+
+def _read_for(
+    files: Sequence[Path],
+    folder: Path,
+    contract: FeedContract,
+    cadence: str,
+    period: Period | None,
+    partner: str | None,
+    notes: list[str],
+) -> _Typed:
+    """The files typed under one version; a period not given is read off the dates, and said in `notes`."""
+    typed = _read(files, folder, contract=contract, cadence=cadence, period=period, partner=partner)
+    if contract.role("period") is None and period is None:
+        period = _period_of(typed.days, contract, cadence)
+        notes.append(f"No {cadence} was given; every date lies in {period}.")
+        if any(column.collected_since for column in contract.columns):
+            typed = _read(files, folder, contract=contract, cadence=cadence, period=period, partner=partner)
+        else:
+            typed.paths = dict(zip([period], typed.paths.values(), strict=True))
+    return typed
 
 
 def _read(
@@ -203,7 +254,7 @@ def _pieces(
 def _judge(
     work: Work, contract: FeedContract, typed: Path, *, period: Period, partner: str, names: Sequence[str], folder: Path
 ) -> Slice:
-    leaves = work.framework.leaves_of(contract.feed)
+    leaves = work.framework.leaves_at(contract.feed, period)
     rejected = folder / f"rejected-{period}.parquet"
     with engines.engine(work.settings.engine, temp_directory=folder) as engine:
         found = heavy.scan(

@@ -52,7 +52,14 @@ def collect(*, dry_run: DryRun = False, settle: Settle = None, index: options.In
     folder = drop.folder_of(settings, work.index)
     wait = settings.settle if settle is None else settle
     first = drop.collect(
-        layout, folder, feeds=framework.feeds, cadence=framework.cadence, seen={}, now=time.monotonic(), settle=wait
+        layout,
+        folder,
+        feeds=framework.feeds,
+        versions=framework.versions,
+        cadence=framework.cadence,
+        seen={},
+        now=time.monotonic(),
+        settle=wait,
     )
     look = first
     if first.settling and wait:
@@ -62,6 +69,7 @@ def collect(*, dry_run: DryRun = False, settle: Settle = None, index: options.In
             layout,
             folder,
             feeds=framework.feeds,
+            versions=framework.versions,
             cadence=framework.cadence,
             seen=first.seen,
             now=time.monotonic(),

@@ -33,6 +33,15 @@ def infer(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of the new feed.")],
     feed: options.Feed,
     out: Out = None,
+    valid_from: Annotated[
+        str | None,
+        typer.Option(
+            "--valid-from",
+            metavar="PERIOD",
+            show_default=False,
+            help="The first period of such files: for a new version of a feed's contract.",
+        ),
+    ] = None,
     index: options.Index = None,
 ) -> None:
     """Draft the contract of a new feed from one of its files.
@@ -48,6 +57,8 @@ def infer(
         raise Finding(
             "the file is there already", where=str(out), expected="a new file", todo="give --out another name"
         )
+    if valid_from is not None:
+        valid_from = options.named_period(work.framework, valid_from, where="--valid-from").key
     refuse_no_file(file)
     with file.open("rb") as stream:
         frame, encoding, delimiter = sampling.sample(stream, file.name, file.stat().st_size)
@@ -59,19 +70,43 @@ def infer(
         encoding=encoding,
         delimiter=delimiter,
         aliases=work.geography.aliases["alias"].to_list(),
+        valid_from=valid_from,
     )
     if out is None:
         typer.echo(text, nl=False)
         return
     out.write_text(text, encoding="utf-8")
-    screen.say(f"Draft: {out}. Read every line, then move it to data_contracts/{work.index}/feeds/{feed}.yaml")
+    name = f"{feed}.{valid_from}.yaml" if feed in work.framework.versions and valid_from else f"{feed}.yaml"
+    screen.say(f"Draft: {out}. Read every line, then move it to data_contracts/{work.index}/feeds/{name}")
 
 
 @commands.command(epilog="Example: dci contract show transactions")
-def show(feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed.")], index: options.Index = None) -> None:
-    """Show a feed's contract: form of the file, columns, rules and thresholds."""
-    contract = options.feed_contract(options.open_work(index).framework, feed)
+def show(
+    feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed.")],
+    month: Annotated[
+        str | None,
+        typer.Option(
+            "--month",
+            "--quarter",
+            "--period",
+            metavar="PERIOD",
+            show_default=False,
+            help="The version in force in this period. Default: the newest.",
+        ),
+    ] = None,
+    index: options.Index = None,
+) -> None:
+    """Show a feed's contract: form of the file, columns, rules and thresholds.
+
+    A partner that changes its files from a period on gets a new version: copy the contract to FEED.PERIOD.yaml beside
+    it, give it that validFrom and another version, and describe the new files. Earlier periods keep theirs.
+    """
+    framework = options.open_work(index).framework
+    period = options.named_period(framework, month, where=options.MONTH_OPTIONS) if month is not None else None
+    versions, contract = options.feed_versions(framework, feed), options.feed_contract(framework, feed, period)
     screen.say(f"{contract.feed} {contract.version}, from {contract.valid_from}", style="bold")
+    if len(versions.of) > 1:
+        screen.say("Versions: " + ", ".join(f"{item.version} from {item.valid_from}" for item in versions.of))
     screen.say(contract.description)
     for line in _form(contract):
         screen.say(line)
@@ -172,7 +207,7 @@ def check(index: options.Index = None) -> None:
 
 def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
     """Every data file of the index, with what looks at it: says what it holds, or raises Finding."""
-    from dci_pipeline import contract_files
+    from dci_pipeline import contract_files, contract_versions
 
     home = work.settings.contracts / work.index
 
@@ -181,7 +216,7 @@ def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
 
         contract = contract_files.read_feed(path, index=work.index)
         _standard(path)
-        _named(path, contract.feed)
+        contract_versions.check_name(path, contract)
         for column in contract.columns:
             if column.pattern:
                 flags.portable(column)
@@ -213,6 +248,8 @@ def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
         "geography/",
         lambda: _held(place=work.geography.places, group=work.geography.groups, name=work.geography.aliases),
     )
+    for path in sorted((home / "corrections").glob("*.yaml")):
+        yield f"corrections/{path.name}", lambda path=path: _held(correction=work.framework.corrections[path.stem])
     simulation = home / "simulation.yaml"
     if simulation.is_file():
         yield simulation.name, lambda: _simulation(simulation)

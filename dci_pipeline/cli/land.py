@@ -49,10 +49,10 @@ def take_in(work: Work, files: Sequence[Path], *, feed: str, partner: str, month
     """Land one delivery; one Landing per period it covers."""
     from dci_pipeline.warehouse import deliveries
 
-    contract = options.feed_contract(work.framework, feed)
+    versions = options.feed_versions(work.framework, feed)
     period = options.named_period(work.framework, month, where=options.MONTH_OPTIONS) if month is not None else None
     return deliveries.land(
-        work.warehouse.layout, files, contract=contract, cadence=work.framework.cadence, partner=partner, period=period
+        work.warehouse.layout, files, contract=versions, cadence=work.framework.cadence, partner=partner, period=period
     )
 
 

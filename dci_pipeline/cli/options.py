@@ -11,7 +11,7 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 
 if TYPE_CHECKING:
-    from dci_pipeline.contracts import FeedContract
+    from dci_pipeline.contracts import FeedContract, Versions
     from dci_pipeline.framework import Framework
     from dci_pipeline.settings import Settings
     from dci_pipeline.work import Work
@@ -88,9 +88,15 @@ def open_work(index: str | None) -> Work:
     return Work(settings, chosen_index(settings, index))
 
 
-def feed_contract(framework: Framework, feed: str) -> FeedContract:
-    """The contract of a feed. Raises Finding listing the feeds when there is none of that name."""
-    if feed not in framework.feeds:
+def feed_contract(framework: Framework, feed: str, period: Period | None = None) -> FeedContract:
+    """The contract of a feed: the one in force in a period, else the newest. Raises Finding as `feed_versions` does."""
+    versions = feed_versions(framework, feed)
+    return versions.newest if period is None else versions.at(period)
+
+
+def feed_versions(framework: Framework, feed: str) -> Versions:
+    """Every version of a feed's contract. Raises Finding listing the feeds when there is none of that name."""
+    if feed not in framework.versions:
         raise Finding(
             "no such feed",
             where=f"{framework.index}/feeds",
@@ -98,7 +104,7 @@ def feed_contract(framework: Framework, feed: str) -> FeedContract:
             expected="one of " + ", ".join(framework.feeds),
             todo="check --feed, or draft a contract: dci contract infer FILE --feed " + feed,
         )
-    return framework.feeds[feed]
+    return framework.versions[feed]
 
 
 def chosen_periods(

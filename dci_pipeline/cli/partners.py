@@ -58,16 +58,17 @@ def requests(
     work: Work, periods: Sequence[Period], *, feeds: Sequence[str] | None, partner: str | None
 ) -> list[Request]:
     """Every delivery of the chosen feeds, partners and periods. Raises Finding for a feed or partner nobody knows."""
-    chosen = [options.feed_contract(work.framework, feed) for feed in feeds or list(work.framework.feeds)]
-    if partner is not None and not any(partner in contract.partners for contract in chosen):
-        known = sorted({name for contract in chosen for name in contract.partners})
+    chosen = {feed: options.feed_versions(work.framework, feed) for feed in feeds or list(work.framework.versions)}
+    if partner is not None and not any(partner in versions.partners for versions in chosen.values()):
+        known = sorted({name for versions in chosen.values() for name in versions.partners})
         raise Finding("no such partner", where="--partner", found=partner, expected="one of " + ", ".join(known))
     return [
-        Request(contract.feed, name, period)
-        for contract in chosen
-        for name in contract.partners
+        Request(feed, name, period)
+        for feed, versions in chosen.items()
+        for name in versions.partners
         if partner in (None, name)
         for period in periods
+        if name in versions.at(period).partners
     ]
 
 
@@ -102,9 +103,13 @@ def wanted_faults(
         name, _, number = text.partition(":")
         if number and not (number.isdecimal() and int(number) > 0):
             raise Finding("not a number of faults", where="--fault", found=text, expected=f"{name}:{USUAL_FAULTS}")
-        target = next((item for item in open_to if name in faults.names(work.framework.feeds[item.feed])), None)
+        target = next(
+            (item for item in open_to if name in faults.names(work.framework.contract(item.feed, item.period))), None
+        )
         if target is None:
-            known = {fault for item in open_to for fault in faults.names(work.framework.feeds[item.feed])}
+            known = {
+                fault for item in open_to for fault in faults.names(work.framework.contract(item.feed, item.period))
+            }
             raise Finding(
                 "no such fault",
                 where="--fault",
@@ -125,6 +130,10 @@ def wanted_faults(
             )
     # What takes rows away goes first, so that the row numbers told are those of the file.
     return sorted(wanted, key=lambda item: item.fault not in _TOGETHER)
+
+
+def _faults_of(work: Work, item: Request) -> list[str]:
+    return list(faults.names(work.framework.contract(item.feed, item.period)))
 
 
 class Maker:
@@ -154,7 +163,7 @@ class Maker:
 
     def make(self, request: Request, wanted: Sequence[Wanted] = ()) -> Made:
         """Write one delivery's file, with its faults."""
-        contract = self.work.framework.feeds[request.feed]
+        contract = self.work.framework.contract(request.feed, request.period)
         geography = self.work.geography
         aliases = geography.aliases_at(request.period)
         places = geography.places.join(geography.places_at(request.period), on="code", how="semi")
@@ -193,7 +202,7 @@ class Maker:
             if item.fault not in faults.BYTE_FAULTS:
                 planted = faults.plant(
                     frame,
-                    self.work.framework.feeds[item.request.feed],
+                    self.work.framework.contract(item.request.feed, item.request.period),
                     rule=item.fault,
                     count=item.count,
                     seed=self.seed,

@@ -206,7 +206,7 @@ def _written(
                 landed += deliveries.land(
                     work.warehouse.layout,
                     [made[-1].path],
-                    contract=work.framework.feeds[request.feed],
+                    contract=work.framework.contract(request.feed, request.period),
                     cadence=work.framework.cadence,
                     partner=request.partner,
                     period=request.period,
@@ -245,7 +245,7 @@ def produce(
                     landed += deliveries.land(
                         work.warehouse.layout,
                         [one.path],
-                        contract=work.framework.feeds[request.feed],
+                        contract=work.framework.contract(request.feed, request.period),
                         cadence=work.framework.cadence,
                         partner=request.partner,
                         period=request.period,

@@ -65,6 +65,7 @@ def _tick(context: dg.SensorEvaluationContext, work: Work, partitions: Partition
             layout,
             drop.folder_of(work.settings, work.index),
             feeds=framework.feeds,
+            versions=framework.versions,
             cadence=framework.cadence,
             seen={name: Seen(*item) for name, item in known.items()},
             now=time.time(),

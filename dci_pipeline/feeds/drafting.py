@@ -56,11 +56,13 @@ def draft(
     encoding: str = "utf-8",
     delimiter: str = ",",
     aliases: Collection[str] = (),
+    valid_from: str | None = None,
 ) -> str:
     """The YAML text of a contract for files like `frame` (as `sampling.sample` gives it), guesses marked `# guess:`.
 
-    `aliases` are names of places, if there are any to tell the place column by. Raises Finding when no column can be
-    the place or none has numbers to measure.
+    `aliases` are names of places, if there are any to tell the place column by; `valid_from` is the first period the
+    contract applies to, if somebody said it. Raises Finding when no column can be the place or none has numbers to
+    measure.
     """
     guesses = _roles(frame, [_typed(frame[source], source) for source in frame.columns], frozenset(aliases))
     if not any(guess.role == "measure" for guess in guesses):
@@ -69,12 +71,11 @@ def draft(
             where=file,
             found=", ".join(frame.columns),
         )
-    return (
-        "\n".join(
-            _lines(frame, _named(guesses), index=index, feed=feed, file=file, encoding=encoding, delimiter=delimiter)
-        )
-        + "\n"
-    )
+    lines = _lines(frame, _named(guesses), index=index, feed=feed, file=file, encoding=encoding, delimiter=delimiter)
+    if valid_from is not None:
+        at = next(number for number, line in enumerate(lines) if "property: validFrom" in line)
+        lines[at] = f"  - {{property: validFrom, value: {_text(valid_from)}}}"
+    return "\n".join(lines) + "\n"
 
 
 def _typed(values: pl.Series, source: str) -> _Guess:

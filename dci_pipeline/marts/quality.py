@@ -21,6 +21,7 @@ class SliceQuality:
     rejected: int
     delivery_sha256: str | None
     contract_version: str
+    corrections: pl.DataFrame | None = None
 
 
 def quality(
@@ -34,8 +35,8 @@ def quality(
     """One partition of the table, sorted by feed, partner.
 
     verdict: [rule, rows, unexpected, passed, …]; rejected: rows in quarantine, each counted once; sums [place, …];
-    expected: feed → codes of the places it should cover; imputed: feed → largest imputed share of its indicators, a
-    fraction.
+    corrections [correction, rows, …]; expected: feed → codes of the places it should cover; imputed: feed → largest
+    imputed share of its indicators, a fraction.
     """
     rows: list[dict[str, object]] = []
     for part in slices:
@@ -54,6 +55,7 @@ def quality(
                 "imputed_share": imputed.get(part.feed),
                 "delivery_sha256": part.delivery_sha256,
                 "contract_version": part.contract_version,
+                "corrections": _applied(part.corrections),
             }
         )
     schema = {
@@ -71,8 +73,15 @@ def quality(
         "imputed_share": pl.Float64,
         "delivery_sha256": pl.String,
         "contract_version": pl.String,
+        "corrections": pl.String,
     }
     return pl.DataFrame(rows, schema=schema).sort("feed", "partner")
+
+
+def _applied(corrections: pl.DataFrame | None) -> str:
+    """Correction → rows it named, in the order in which they were applied."""
+    rows = {} if corrections is None else dict(corrections.select("correction", "rows").iter_rows())
+    return json.dumps(rows, ensure_ascii=False)
 
 
 def _counts(verdict: pl.DataFrame | None, rejected: int) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dci_pipeline.data_files import content_hash
 from dci_pipeline.periods import Period
 from dci_pipeline.warehouse import deliveries
+from dci_pipeline.warehouse.deliveries import Delivery
 from dci_pipeline.work import CheckResult, Outcome, Work
 
 
@@ -14,12 +15,20 @@ def late_feeds(work: Work, period: Period) -> list[str]:
     return [feed for feed in used if not take_stock(work, period, feed=feed).checks[0].passed]
 
 
+def arrived(work: Work, period: Period, feed: str) -> dict[str, Delivery]:
+    """The current delivery of each partner that the contract in force expects; one that has left counts no more."""
+    expected = work.framework.contract(feed, period).partners
+    found = deliveries.current(work.warehouse.layout, feed, period)
+    return {partner: delivery for partner, delivery in found.items() if partner in expected}
+
+
 def take_stock(work: Work, period: Period | None, *, feed: str) -> Outcome:
     """What has arrived for a feed × period: which partners have delivered, and which the contract still waits for."""
     assert period is not None
-    contract = work.framework.feeds[feed]
-    arrived = deliveries.current(work.warehouse.layout, feed, period)
-    late = [partner for partner in contract.partners if partner not in arrived]
+    contract = work.framework.contract(feed, period)
+    found = arrived(work, period, feed)
+    unexpected = sorted(set(deliveries.current(work.warehouse.layout, feed, period)) - set(found))
+    late = [partner for partner in contract.partners if partner not in found]
     percent = 100.0 * (len(contract.partners) - len(late)) / len(contract.partners)
     # An index that takes provisional numbers goes on without a late feed, and says so; any other waits.
     goes_on = work.framework.late_feed == "provisional"
@@ -34,12 +43,14 @@ def take_stock(work: Work, period: Period | None, *, feed: str) -> Outcome:
         ("feeds", feed),
         period,
         "unchanged",
-        sum(item.rows for item in arrived.values()),
-        content_hash(sorted((item.partner, item.sha256) for item in arrived.values())),
+        sum(item.rows for item in found.values()),
+        content_hash(sorted((item.partner, item.sha256) for item in found.values())),
         (check,),
         {
-            "partners": ", ".join(sorted(arrived)),
+            "partners": ", ".join(sorted(found)),
             "waiting_for": ", ".join(late),
-            "deliveries": ", ".join(f"{item.partner} {item.sha256[:12]}" for item in arrived.values()),
+            "not_expected": ", ".join(unexpected),
+            "contract_version": contract.version,
+            "deliveries": ", ".join(f"{item.partner} {item.sha256[:12]}" for item in found.values()),
         },
     )

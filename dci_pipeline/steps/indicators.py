@@ -21,10 +21,13 @@ def values(work: Work, period: Period | None) -> Outcome:
     assert period is not None
     framework = work.framework
     ready = _ready(work, period)
+    # What an absent row means may change with a version of a contract, so it belongs to the period's own inputs.
+    absent = {leaf.node: framework.contract(str(leaf.feed), period).absent_row for leaf in framework.indicators}
     types = {leaf.node: framework.places_of(leaf) for leaf in framework.indicators}
     inputs = {
         "places": work.geography.members_hash(period),
         "leaves": content_hash([(leaf.node, leaf.feed, leaf.since, types[leaf.node]) for leaf in framework.indicators]),
+        "absent": content_hash(absent),
         **_versions(work, period, "sums", ready),
     }
 
@@ -34,12 +37,11 @@ def values(work: Work, period: Period | None) -> Outcome:
             pl.concat([pl.DataFrame(schema=SUMS), *(frame.select(list(SUMS)) for frame in frames)]),
             period=period.start,
             places=work.geography.places_at(period),
-            indicators={leaf.node: framework.feeds[str(leaf.feed)].absent_row for leaf in framework.indicators},
+            indicators=absent,
             types=types,
         )
 
-    contract = content_hash([framework.feeds[feed].absent_row for feed in _used(work)])
-    return commit(work, ("indicators", "values"), period, inputs, contract, compute)
+    return commit(work, ("indicators", "values"), period, inputs, "", compute)
 
 
 def members(work: Work, period: Period | None) -> Outcome:

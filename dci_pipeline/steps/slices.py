@@ -45,3 +45,13 @@ def first_offending(work: Work, period: Period, feed: str) -> list[Mapping[str, 
         for row in frame.head(SHOWN_ROWS - len(shown)).iter_rows(named=True):
             shown.append({"partner": partner, **{name: row[name] for name in row if name != "partner"}})
     return shown
+
+
+def applied_corrections(work: Work, period: Period, feed: str, partners: list[str]) -> list[dict[str, object]]:
+    """What the corrections of a feed × period did: partner, correction, action, rows, column, before, after."""
+    found: list[dict[str, object]] = []
+    for partner in partners:
+        if partner in work.warehouse.slices("validation", f"{feed}_corrections", period):
+            frame = work.warehouse.read("validation", f"{feed}_corrections", period, partner=partner)
+            found += [{"partner": partner, **row} for row in frame.drop("number").iter_rows(named=True)]
+    return found

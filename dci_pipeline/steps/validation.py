@@ -12,11 +12,14 @@ from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import slice_versions
+from dci_pipeline.steps.feeds import arrived as arrived_of
 from dci_pipeline.steps.feeds import take_stock
-from dci_pipeline.steps.slices import first_offending, rejected_rows, slice_sums
+from dci_pipeline.steps.slices import applied_corrections, first_offending, rejected_rows, slice_sums
 from dci_pipeline.validation import scan as heavy
 from dci_pipeline.validation import verdict as judged
+from dci_pipeline.validation.corrections import corrected
 from dci_pipeline.warehouse import deliveries
+from dci_pipeline.warehouse.retyping import typed_under
 from dci_pipeline.warehouse.stamps import Stamp
 from dci_pipeline.work import CheckResult, Outcome, Work
 
@@ -24,8 +27,8 @@ from dci_pipeline.work import CheckResult, Outcome, Work
 def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
     """The heavy stage for every partner's delivery: rule counts, quarantine, sums and the verdict, then coverage."""
     assert period is not None
-    contract = work.framework.feeds[feed]
-    arrived = deliveries.current(work.warehouse.layout, feed, period)
+    contract = work.framework.contract(feed, period)
+    arrived = arrived_of(work, period, feed)
     if not arrived and work.framework.late_feed == "provisional":
         return Outcome(
             ("validation", feed), period, "unchanged", 0, "", (), {"waiting_for": ", ".join(contract.partners)}
@@ -42,7 +45,7 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
         return Outcome(("validation", feed), period, _validation_state(work, period, feed, arrived), -1, "")
     with work.warehouse.lock(f"{feed}-{period}"):
         for gone in set(work.warehouse.slices("validation", f"{feed}_verdict", period)) - set(arrived):
-            for table in ("rule_counts", "quarantine", "sums", "members", "verdict"):
+            for table in ("rule_counts", "quarantine", "sums", "members", "corrections", "verdict"):
                 work.warehouse.remove("validation", f"{feed}_{table}", period, partner=gone)
         written = [
             _validate_slice(work, period, feed, partner, delivery) for partner, delivery in sorted(arrived.items())
@@ -60,18 +63,29 @@ def _slice_stamp(work: Work, period: Period, feed: str, delivery: deliveries.Del
             sorted(leaf.where.items()),
             leaf.quality and (leaf.quality.column, leaf.quality.worst),
         )
-        for leaf in framework.leaves_of(feed)
+        for leaf in framework.leaves_at(feed, period)
     ]
+    # Only the slices a correction names know of it: any other keeps the stamp it has without one.
+    corrections = framework.corrections_of(feed, period, delivery.partner)
+    named = {"corrections": content_hash([item.content(period) for item in corrections])} if corrections else {}
     return work.warehouse.stamp(
-        {
+        named
+        | {
             "delivery": delivery.sha256,
             "geography": work.geography.period_hash(period),
             "leaves": content_hash(leaves),
-            "splits": content_hash(framework.splits_of(feed)),
+            "splits": content_hash(framework.splits_at(feed, period)),
             "kinds": ",".join(framework.places_of_feed(feed)),
         },
-        contract=framework.feeds[feed].sha256,
+        contract=framework.contract(feed, period).sha256,
     )
+
+
+def slice_is_fresh(work: Work, period: Period, feed: str, delivery: deliveries.Delivery) -> bool:
+    """Whether the committed slice was made from this delivery under contract, corrections and index as they are."""
+    # The verdict is committed last, so that its stamp vouches for the other tables of the slice.
+    stamp = _slice_stamp(work, period, feed, delivery)
+    return work.warehouse.fresh("validation", f"{feed}_verdict", period, stamp, partner=delivery.partner)
 
 
 def names_of(work: Work, feed: str, period: Period) -> pl.DataFrame:
@@ -91,7 +105,7 @@ def _coverage_stamp(work: Work, period: Period, feed: str, partners: list[str]) 
             "leaves": content_hash([_covered(work, feed, period), _expected_types(work, feed)]),
             **slice_versions(work, "validation", f"{feed}_sums", period, partners),
         },
-        contract=work.framework.feeds[feed].sha256,
+        contract=work.framework.contract(feed, period).sha256,
     )
 
 
@@ -99,12 +113,7 @@ def _validation_state(work: Work, period: Period, feed: str, arrived: Mapping[st
     warehouse = work.warehouse
     fresh = (
         warehouse.slices("validation", f"{feed}_verdict", period) == sorted(arrived)
-        and all(
-            warehouse.fresh(
-                "validation", f"{feed}_verdict", period, _slice_stamp(work, period, feed, delivery), partner=partner
-            )
-            for partner, delivery in arrived.items()
-        )
+        and all(slice_is_fresh(work, period, feed, delivery) for delivery in arrived.values())
         and warehouse.fresh(
             "validation", f"{feed}_coverage", period, _coverage_stamp(work, period, feed, sorted(arrived))
         )
@@ -114,10 +123,9 @@ def _validation_state(work: Work, period: Period, feed: str, arrived: Mapping[st
 
 def _validate_slice(work: Work, period: Period, feed: str, partner: str, delivery: deliveries.Delivery) -> bool:
     """One partner's slice; True when it was computed, False when the committed one is up to date."""
-    warehouse, contract = work.warehouse, work.framework.feeds[feed]
+    warehouse, contract = work.warehouse, work.framework.contract(feed, period)
     stamp = _slice_stamp(work, period, feed, delivery)
-    # The verdict is committed last, so that its stamp vouches for the other tables of the slice.
-    if warehouse.fresh("validation", f"{feed}_verdict", period, stamp, partner=partner):
+    if slice_is_fresh(work, period, feed, delivery):
         return False
     from dci_pipeline.validation.expectations import judge
 
@@ -125,20 +133,23 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
         {"file": pl.Series(range(len(delivery.parts)), dtype=pl.Int32), "name": [part.name for part in delivery.parts]}
     )
     with engines.engine(work.settings.engine) as engine, warehouse.scratch() as scratch:
+        typed = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
+        rows, corrections = engine.scan([typed]), work.framework.corrections_of(feed, period, partner)
+        applied: pl.DataFrame | None = None
+        if corrections:
+            rows, applied = corrected(engine, rows, corrections, contract=contract, period=period)
         found = heavy.scan(
             engine,
-            engine.scan([delivery.typed]),
+            rows,
             contract=contract,
             period=period,
             partner=partner,
             aliases=names_of(work, feed, period),
-            leaves=work.framework.leaves_of(feed),
-            splits=work.framework.splits_of(feed),
+            leaves=work.framework.leaves_at(feed, period),
+            splits=work.framework.splits_at(feed, period),
         )
         if found.quarantine is None:
-            rejected = engine.collect(engine.scan([delivery.typed]).head(0)).with_columns(
-                rules=pl.lit(None, dtype=pl.String)
-            )
+            rejected = engine.collect(engine.scan([typed]).head(0)).with_columns(rules=pl.lit(None, dtype=pl.String))
         else:
             engine.sink(found.quarantine, scratch / "quarantine.parquet")
             rejected = pl.read_parquet(scratch / "quarantine.parquet")
@@ -159,6 +170,10 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
     commit(f"{feed}_quarantine", rejected)
     commit(f"{feed}_sums", found.sums)
     commit(f"{feed}_members", found.members)
+    if applied is not None:
+        commit(f"{feed}_corrections", applied)
+    else:
+        warehouse.remove("validation", f"{feed}_corrections", period, partner=partner)
     for name, document in (("suite.json", judgement.suite), ("result.json", judgement.result)):
         warehouse.commit_document("validation", f"{feed}_expectations", name, document, period=period, partner=partner)
     commit(f"{feed}_verdict", judgement.verdict)
@@ -167,7 +182,7 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
 
 def _cover(work: Work, period: Period, feed: str, partners: list[str]) -> bool:
     """Completeness and coverage over all partners of a feed × period; True when it was computed."""
-    warehouse, contract = work.warehouse, work.framework.feeds[feed]
+    warehouse, contract = work.warehouse, work.framework.contract(feed, period)
     stamp = _coverage_stamp(work, period, feed, partners)
     if warehouse.fresh("validation", f"{feed}_coverage", period, stamp):
         return False
@@ -175,7 +190,7 @@ def _cover(work: Work, period: Period, feed: str, partners: list[str]) -> bool:
         slice_sums(work, period, feed, partners),
         contract=contract,
         period=period,
-        leaves=[leaf for leaf in work.framework.leaves_of(feed) if leaf.node in _covered(work, feed, period)],
+        leaves=[leaf for leaf in work.framework.leaves_at(feed, period) if leaf.node in _covered(work, feed, period)],
         places=work.geography.places_at(period),
         expected_types=_expected_types(work, feed),
         delivered=partners,
@@ -188,7 +203,7 @@ def expected_leaves(work: Work, feed: str, period: Period) -> list[str]:
     """Leaves in the basket of the link the period lies in: those whose coverage the index depends on."""
     link = work.framework.link_at(period)
     basket = {leaf for leaves in link.basket.values() for leaf in leaves} if link else set()
-    return [leaf.node for leaf in work.framework.leaves_of(feed) if leaf.node in basket]
+    return [leaf.node for leaf in work.framework.leaves_at(feed, period) if leaf.node in basket]
 
 
 def _covered(work: Work, feed: str, period: Period) -> list[str]:
@@ -229,20 +244,21 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
     complete = bool(told.filter(pl.col("check") == "completeness")["passed"].all())
     coverage = told.filter(pl.col("check") == "coverage")
     thin = coverage.filter(~pl.col("passed"))
+    corrections = applied_corrections(work, period, feed, partners)
     offending = first_offending(work, period, feed) if failing else []
     checks = (
         CheckResult(
             "contract_rules",
             not failing,
             "error" if blocking else "warning",
-            f"{rejected:,} of {rows:,} rows rejected" + "".join(map(_broken, failing)),
+            f"{rejected:,} of {rows:,} rows rejected" + "".join(map(_broken, failing)) + _corrected(corrections),
             (*failing, *offending),
         ),
         CheckResult(
             "place_coverage",
             thin.is_empty(),
             # Coverage is judged once all partners have delivered: until then it is told, and holds nothing back.
-            work.framework.feeds[feed].coverage.severity if complete else "warning",
+            work.framework.contract(feed, period).coverage.severity if complete else "warning",
             "every indicator covers the places its contract promises"
             if thin.is_empty()
             else f"too few places for {', '.join(thin['subject'])}",
@@ -259,7 +275,7 @@ def _validated(work: Work, period: Period, feed: str, partners: list[str], *, wr
         rows,
         version,
         checks,
-        {"rejected_rows": rejected, "partners": ", ".join(partners)},
+        {"rejected_rows": rejected, "partners": ", ".join(partners), "corrections": corrections or None},
     )
 
 
@@ -269,15 +285,27 @@ def _broken(rule: Mapping[str, object]) -> str:
     return f"; {rule['rule']} of {rule['partner']}: {rule['unexpected']:,} rows, {share}"
 
 
+def _corrected(corrections: list[dict[str, object]]) -> str:
+    """The corrections behind the figures in words; one that only flags rows changes none of them."""
+    rows = {(item["correction"], item["action"]): item["rows"] for item in corrections}
+    return "".join(f"; correction {name}: {action} {number:,} rows" for (name, action), number in rows.items())
+
+
 def passed(work: Work, period: Period, feed: str) -> list[str]:
     """The partners of a validated feed × period. Raises Held when it is not validated or a blocking check failed."""
-    arrived = deliveries.current(work.warehouse.layout, feed, period)
+    arrived = arrived_of(work, period, feed)
     committed = work.warehouse.slices("validation", f"{feed}_verdict", period)
-    if not arrived or sorted(arrived) != committed:
+    # A slice that a guard or an unreadable file keeps from being made anew must not be promoted beside newer ones.
+    made = [
+        partner
+        for partner, delivery in sorted(arrived.items())
+        if partner in committed and slice_is_fresh(work, period, feed, delivery)
+    ]
+    if not arrived or sorted(arrived) != committed or made != committed:
         raise Held(
             "a feed is not validated",
             where=f"{feed} {period}",
-            found="validated: " + (", ".join(committed) or "none"),
+            found="validated: " + (", ".join(made) or "none"),
             expected="delivered: " + (", ".join(sorted(arrived)) or "none"),
             todo=f"dci run --index {work.index} --from {period} --to {period}",
         )

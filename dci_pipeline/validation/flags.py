@@ -28,7 +28,7 @@ def row_flags(contract: FeedContract, *, period: Period, partner: str, readable:
     unread = (
         {}
         if readable
-        else {column.name: _mentions(column.name) & nw.col(column.name).is_null() for column in contract.columns}
+        else {column.name: mentions(column.name) & nw.col(column.name).is_null() for column in contract.columns}
     )
     # Whatever landing could not read, and no column owns, is a fault of the whole row: it is never accepted.
     ragged: nw.Expr | None = None
@@ -98,7 +98,7 @@ def _listed(column: Column) -> list[str] | list[int]:
     )
 
 
-def _mentions(column: str) -> nw.Expr:
+def mentions(column: str) -> nw.Expr:
     """`unparsed` gives a reason for this column; its form is 'col: reason; col: reason'."""
     return nw.col("unparsed").str.contains(f"(?:^|; ){re.escape(column)}: ").fill_null(False)
 

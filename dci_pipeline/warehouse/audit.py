@@ -49,9 +49,9 @@ def audit_deliveries(
 ) -> Deliveries:
     """Hash every delivered file again and compare it with delivery.json; count typed rows."""
     found = Deliveries()
-    for feed, contract in framework.feeds.items():
+    for feed, versions in framework.versions.items():
         for period in deliveries.periods_delivered(layout, feed, framework.cadence):
-            for partner in contract.partners:
+            for partner in versions.partners:
                 for delivery in deliveries.history(layout, feed, period, partner):
                     progress(f"{feed} {partner} {period}")
                     found.deliveries += 1

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,7 +20,7 @@ from typing import Any
 
 import polars as pl
 
-from dci_pipeline.contracts import FeedContract
+from dci_pipeline.contracts import FeedContract, Versions
 from dci_pipeline.feeds import typing
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
@@ -42,7 +42,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One delivery. `sha256` is over its parts' hashes; `number` counts deliveries of feed, period, partner."""
+    """One delivery. `sha256` is over its parts' hashes; `number` counts deliveries of feed, period, partner.
+
+    `contract_version`, `reading`: the contract it was landed and typed under. See `retyping` for one that came later.
+    """
 
     feed: str
     period: Period
@@ -52,6 +55,7 @@ class Delivery:
     supersedes: str | None
     received: str
     contract_version: str
+    reading: str
     rows: int
     parts: tuple[Part, ...]
     folder: Path
@@ -110,34 +114,52 @@ def marks(layout: Layout, feeds: Sequence[str], periods: Sequence[Period]) -> di
 
 
 def land(
-    layout: Layout, files: Sequence[Path], *, contract: FeedContract, cadence: str, partner: str, period: Period | None
+    layout: Layout,
+    files: Sequence[Path],
+    *,
+    contract: FeedContract | Versions,
+    cadence: str,
+    partner: str,
+    period: Period | None,
 ) -> list[Landing]:
     """Take in one delivery of one or more files; one Landing per period the files cover.
 
-    `period` is needed unless the contract has a period column, by which rows are split. Raises Finding, and lands
-    nothing, for a file that cannot be read under the contract, whose dates all lie in another period, or whose rows
-    all name another partner.
+    `contract`: one version, or all of the feed's, of which each period takes the one in force. `period` is needed
+    unless the contract has a period column, by which rows are split. Raises Finding, and lands nothing, for a file
+    that cannot be read under the contract, whose dates all lie in another period, or whose rows all name another
+    partner.
     """
     checked_partner(partner)
-    refusals.refuse_unexpected_partner(partner, contract)
-    splits = contract.role("period") is not None
-    if period is None and not splits:
+    versions = contract if isinstance(contract, Versions) else Versions((contract,))
+    feed = versions.newest.feed
+    if isinstance(contract, Versions) and period is not None:
+        versions = Versions((contract.at(period),))
+    splitting = Versions(tuple(item for item in versions.of if item.role("period") is not None))
+    if period is None and not splitting.of:
         raise Finding(
             "no period given",
-            where=f"{contract.index}/{contract.feed}",
+            where=f"{versions.newest.index}/{feed}",
             found="no --month",
             expected="the period the files cover, for this feed has no period column",
             todo="add --month",
         )
+    if len(versions.of) == 1:
+        refusals.refuse_unexpected_partner(partner, versions.newest)
     incoming = layout.incoming() / f"{os.getpid()}-{secrets.token_hex(4)}"
     incoming.mkdir(parents=True)
     try:
-        with lock(layout.locks, f"{layout.index}-land-{contract.feed}-{partner}"):
-            parts = _copy(files, incoming, contract)
-            slices = _type(parts, incoming, contract=contract, cadence=cadence, period=period, partner=partner)
+        with lock(layout.locks, f"{layout.index}-land-{feed}-{partner}"):
+            parts = _copy(files, incoming, versions.newest)
+            if len(versions.of) == 1:
+                found = write_typed(
+                    parts, incoming, contract=versions.newest, cadence=cadence, period=period, partner=partner
+                )
+                slices = {at: (rows, versions.newest) for at, rows in found.items()}
+            else:
+                slices = _by_version(parts, incoming, versions, splitting, cadence=cadence, partner=partner)
             return [
-                _settle(layout, incoming, slice_period, rows, parts, contract, partner)
-                for slice_period, rows in sorted(slices.items())
+                _settle(layout, incoming, at, rows, parts, version, partner)
+                for at, (rows, version) in sorted(slices.items(), key=lambda item: item[0])
             ]
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
@@ -200,16 +222,70 @@ def _unique(name: str, parts: dict[str, tuple[Part, Path]]) -> str:
     return candidate
 
 
-def _type(
+def _by_version(
     parts: list[tuple[Part, Path]],
     incoming: Path,
+    versions: Versions,
+    splitting: Versions,
+    *,
+    cadence: str,
+    partner: str,
+) -> dict[Period, tuple[int, FeedContract]]:
+    """Files of many periods, typed once under each version that splits by period; rows and version by period.
+
+    A period takes the version in force in it alone. Raises Finding when a period's version cannot read the files.
+    """
+    found: dict[Period, tuple[int, FeedContract]] = {}
+    seen: set[Period] = set()
+    refused: dict[str, Finding] = {}
+    for contract in reversed(splitting.of):
+
+        def mine(at: Period, contract: FeedContract = contract) -> bool:
+            seen.add(at)
+            return versions.in_force(at) is contract
+
+        try:
+            rows = write_typed(
+                parts, incoming, contract=contract, cadence=cadence, period=None, partner=partner, wanted=mine
+            )
+        except Finding as finding:
+            refused[contract.version] = finding
+            continue
+        if rows:
+            refusals.refuse_unexpected_partner(partner, contract)
+        found |= {at: (number, contract) for at, number in rows.items()}
+    if not seen:
+        raise next(iter(refused.values()))
+    lost = sorted(seen - set(found))
+    if lost:
+        version = versions.at(lost[0])
+        why = refused.get(version.version)
+        raise Finding(
+            "a file that spans a change of the contract, and is not of both versions",
+            where=", ".join(part.name for part, _ in parts),
+            found=f"rows of {lost[0]}, which version {version.version} does not read"
+            + (f": {why.problem}" if why else ": it has no period column"),
+            expected=f"for each period the columns of the version in force ({version.where})",
+            todo=f"ask the partner for one file for each version, and land the one of {lost[0]} by itself",
+        )
+    return found
+
+
+def write_typed(
+    parts: list[tuple[Part, Path]],
+    folder: Path,
     *,
     contract: FeedContract,
     cadence: str,
     period: Period | None,
     partner: str,
+    wanted: Callable[[Period], bool] | None = None,
 ) -> dict[Period, int]:
-    """Typed Parquet of every period the parts cover, under `incoming`; rows by period."""
+    """Typed Parquet of every period the parts cover, as `folder`/<period>.parquet; rows by period.
+
+    `wanted` says which periods are kept where rows say their own. The bytes depend on parts and contract alone. Raises
+    Finding as `land` does, and for a file without a row to keep unless `wanted` chooses.
+    """
     import pyarrow.parquet as pq
 
     writers: dict[Period, pq.ParquetWriter] = {}
@@ -232,22 +308,20 @@ def _type(
                     pieces = (
                         {period: frame} if contract.role("period") is None else typing.split(frame, contract, cadence)
                     )
-                    for piece_period, piece in pieces.items():
-                        if piece_period is None or (period is not None and piece_period != period):
+                    for at, piece in pieces.items():
+                        if at is None or period not in (None, at) or (wanted is not None and not wanted(at)):
                             continue
                         table = piece.to_arrow(compat_level=pl.CompatLevel.oldest())
-                        if piece_period not in writers:
-                            writers[piece_period] = pq.ParquetWriter(
-                                incoming / f"{piece_period}.parquet", table.schema, compression="zstd"
-                            )
-                        writers[piece_period].write_table(table, row_group_size=250_000)
-                        rows[piece_period] = rows.get(piece_period, 0) + piece.height
+                        if at not in writers:
+                            writers[at] = pq.ParquetWriter(folder / f"{at}.parquet", table.schema, compression="zstd")
+                        writers[at].write_table(table, row_group_size=250_000)
+                        rows[at] = rows.get(at, 0) + piece.height
             refusals.refuse_wrong_period(part.name, tally, contract, period)
             refusals.refuse_wrong_partner(part.name, tally, contract, partner)
     finally:
         for writer in writers.values():
             writer.close()
-    if not rows:
+    if not rows and wanted is None:
         raise Finding(
             "no rows of the period",
             where=", ".join(part.name for part, _ in parts),
@@ -287,6 +361,7 @@ def _settle(
         "supersedes": before[-1].sha256 if before else None,
         "received": datetime.now(UTC).isoformat(timespec="seconds"),
         "contract_version": contract.version,
+        "reading": contract.reading,
         "rows": rows,
         "parts": [{"name": part.name, "bytes": part.bytes, "sha256": part.sha256} for part, _ in parts],
     }
@@ -309,6 +384,7 @@ def _read(path: Path, period: Period) -> Delivery:
         supersedes=raw["supersedes"],
         received=raw["received"],
         contract_version=raw["contract_version"],
+        reading=raw.get("reading", ""),
         rows=raw["rows"],
         parts=tuple(Part(**part) for part in raw["parts"]),
         folder=path.parent,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dci_pipeline.contracts import FeedContract
+from dci_pipeline.contracts import FeedContract, Versions
 from dci_pipeline.feeds.file_names import Names, Place, shown
 from dci_pipeline.findings import Conflict, Finding
 from dci_pipeline.settings import Settings
@@ -50,9 +50,11 @@ def collect(
     settle: float,
     notes: bool = False,
     seconds: float = float("inf"),
+    versions: Mapping[str, Versions] | None = None,
 ) -> Look:
     """Land what is whole, set aside what cannot be landed, and say what waits.
 
+    `feeds` say what files are called; a file is read under the version of `versions` in force in its period.
     `seen` is what the look before remembered, `now` the time in seconds. With `notes` a note of every feed and period
     landed is left for whoever tells the engine. No delivery is begun after `seconds`. Raises Conflict while another
     look is at work, OSError when the folder cannot be read.
@@ -71,7 +73,8 @@ def collect(
                         (entry.name for entry in bundle.entries), "whole; its turn comes next"
                     )
                     continue
-                _land(layout, drop, look, bundle, feeds[bundle.place.feed], cadence, notes=notes)
+                feed = bundle.place.feed
+                _land(layout, drop, look, bundle, (versions or feeds)[feed], cadence, notes=notes)
             look.ready = []
     except Conflict as conflict:
         raise Conflict(
@@ -95,7 +98,14 @@ def foresee(layout: Layout, folder: Path, *, feeds: Mapping[str, FeedContract], 
 
 
 def _land(
-    layout: Layout, drop: DropFolder, look: Look, bundle: Bundle, contract: FeedContract, cadence: str, *, notes: bool
+    layout: Layout,
+    drop: DropFolder,
+    look: Look,
+    bundle: Bundle,
+    contract: FeedContract | Versions,
+    cadence: str,
+    *,
+    notes: bool,
 ) -> None:
     """Land one delivery and let go of its files; whatever stands in the way is said in `look`."""
     place, entries = bundle.place, (*bundle.entries, *bundle.checksums)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from dci_pipeline.data_files import content_hash
 from dci_pipeline.marts import quality
 from dci_pipeline.marts.promise import promised
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import commit, slice_versions, versions_of
+from dci_pipeline.steps.feeds import arrived as arrived_of
 from dci_pipeline.steps.slices import rejected_rows
 from dci_pipeline.steps.validation import expected_leaves
-from dci_pipeline.warehouse import deliveries
 from dci_pipeline.work import Outcome, Work
 
 
@@ -28,17 +27,26 @@ def of_period(work: Work, period: Period | None) -> Outcome:
     assert period is not None
     framework, warehouse = work.framework, work.warehouse
     table = framework.table(work.quality_table)
-    arrived = {feed: deliveries.current(warehouse.layout, feed, period) for feed in framework.feeds}
+    contracts = {feed: framework.contract(feed, period) for feed in framework.feeds}
+    arrived = {feed: arrived_of(work, period, feed) for feed in framework.feeds}
     # A period held back before its shares are made shows its deliveries all the same; what is imputed is then unknown.
     shared = warehouse.existing("normalise", "totals", [period])
     inputs = {"places": work.geography.members_hash(period)} | versions_of(work, "normalise", "totals", shared)
     for feed, found in arrived.items():
+        inputs[f"{feed}.contract"] = f"{contracts[feed].version} {','.join(contracts[feed].partners)}"
         inputs |= {f"{feed}.delivery.{partner}": item.sha256 for partner, item in found.items()}
         inputs |= {
             f"{feed}.verdict.{name}": version
             for name, version in slice_versions(work, "validation", f"{feed}_verdict", period, sorted(found)).items()
         }
 
+    # What is applied shows in this table even where it changes no verdict.
+    corrected = {feed: warehouse.slices("validation", f"{feed}_corrections", period) for feed in framework.feeds}
+    for feed, partners in corrected.items():
+        inputs |= {
+            f"{feed}.corrections.{name}": version
+            for name, version in slice_versions(work, "validation", f"{feed}_corrections", period, partners).items()
+        }
     validated = {feed: warehouse.slices("validation", f"{feed}_verdict", period) for feed in framework.feeds}
 
     def slice_of(feed: str, name: str, partner: str) -> pl.DataFrame | None:
@@ -59,10 +67,11 @@ def of_period(work: Work, period: Period | None) -> Outcome:
                 slice_of(feed, "sums", partner),
                 rejected_rows(work, period, feed, partner) if partner in validated[feed] else 0,
                 found[partner].sha256 if partner in found else None,
-                framework.feeds[feed].version,
+                contracts[feed].version,
+                slice_of(feed, "corrections", partner) if partner in corrected[feed] else None,
             )
             for feed, found in sorted(arrived.items())
-            for partner in sorted({*framework.feeds[feed].partners, *found})
+            for partner in sorted({*contracts[feed].partners, *found})
         ]
         expected = {feed: expected_places(work, feed, period) for feed in framework.feeds}
         worst = {
@@ -77,11 +86,4 @@ def of_period(work: Work, period: Period | None) -> Outcome:
             table,
         )
 
-    return commit(
-        work,
-        ("marts", table.table),
-        period,
-        inputs,
-        table.sha256 + content_hash([framework.feeds[feed].version for feed in sorted(arrived)]),
-        compute,
-    )
+    return commit(work, ("marts", table.table), period, inputs, table.sha256, compute)
