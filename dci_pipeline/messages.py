@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from dci_pipeline.plain_text import cell, harmless
 
-_FEW, _ROWS, _COLUMNS, _WIDTH, _LINES, _LONGEST = 5, 10, 14, 60, 12, 400
+_FEW, _TABLES, _ROWS, _COLUMNS, _WIDTH, _LINES, _LONGEST = 5, 3, 10, 14, 60, 12, 400
 _SUBJECT = 150
 
 Row = Mapping[str, object]
@@ -140,13 +140,10 @@ def _about(run: FailedRun) -> str:
 def _check(check: FailedCheck) -> list[str]:
     head = f"{check.stage}/{check.table} {check.period}".strip()
     text = [f"{harmless(head)}: the check {harmless(check.check)} failed", f"  {_cut(harmless(check.says), _LONGEST)}"]
-    left = _ROWS
-    for label, rows in check.rows.items():
-        shown = rows[: max(left, 1)]
-        left -= len(shown)
+    for label, rows in list(check.rows.items())[:_TABLES]:
         text += ["", f"  {harmless(label)}"]
-        text += [f"  {number}. {_row(row)}" for number, row in enumerate(shown, start=1)]
-        text += _more(len(rows) - len(shown), "row", indent="  ")
+        text += [f"  {number}. {_row(row)}" for number, row in enumerate(rows[:_ROWS], start=1)]
+        text += _more(len(rows) - _ROWS, "row", indent="  ")
     return text
 
 

@@ -32,7 +32,7 @@ def harmless(value: object) -> str:
 
 def cell(value: object, width: int) -> str:
     """A value of a row for a message: harmless, at most `width` characters, and no formula when pasted into a sheet."""
-    text = plain(value)
+    text = f"{value:.6g}" if isinstance(value, float) else plain(value)
     if len(text) > width:
         text = text[: width - 1] + "…"
     if isinstance(value, str) and text.startswith(_FORMULA):

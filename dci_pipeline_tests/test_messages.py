@@ -63,8 +63,8 @@ def test_a_held_month_is_told_with_rule_counts_rows_and_what_to_do() -> None:
         "  60 of 500 rows rejected; city.known of pay_a: 60 rows, 12.00 % of at most 1 %\n"
         "\n"
         "  broken rules\n"
-        "  1. partner: pay_a; rule: city.known; severity: error; unexpected: 60; rows: 500; percent: 12.0; "
-        "threshold: 1.0\n"
+        "  1. partner: pay_a; rule: city.known; severity: error; unexpected: 60; rows: 500; percent: 12; "
+        "threshold: 1\n"
         "\n"
         "  offending rows\n"
         "  1. file: a.csv; file_row: 0; rules: city.known; city: 玉田\n"
@@ -97,9 +97,9 @@ def test_it_stays_short_whatever_failed() -> None:
         for number in range(99)
     ]
     message = failed_run(run(checks, steps))
-    assert len(message.text) < 25_000 and len(message.subject) <= 150
+    assert len(message.text) < 30_000 and len(message.subject) <= 150
     assert "… and 195 more failed checks" in message.text
-    assert "… and 990 more rows" in message.text or "… and 991 more rows" in message.text
+    assert "… and 990 more rows" in message.text
     assert "… and 94 more other reasons" in message.text
 
 

@@ -73,7 +73,11 @@ def _check(told: AssetCheckEvaluation, partitions: Partitions, scopes: dict[tupl
         check=told.check_name,
         says=told.description or "",
         rows={
-            label: [record.data for record in value.records]
+            # The storage sorts a row's names; the schema has them in their order.
+            label: [
+                {column.name: record.data.get(column.name) for column in value.schema.columns}
+                for record in value.records
+            ]
             for label, value in told.metadata.items()
             if isinstance(value, dg.TableMetadataValue)
         },
