@@ -97,7 +97,7 @@ def post(folder: Path) -> Iterator[Post]:
     from aiosmtpd.controller import Controller
     from aiosmtpd.smtp import AuthResult
 
-    certificate, key = _certificate(folder)
+    certificate, key = certificate_of(folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     made = Post(0, certificate)
@@ -140,7 +140,7 @@ def post(folder: Path) -> Iterator[Post]:
         controller.stop()
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def certificate_of(folder: Path) -> tuple[Path, Path]:
     """A certificate of 127.0.0.1 that vouches for itself, and its key."""
     openssl = shutil.which("openssl")
     if openssl is None:

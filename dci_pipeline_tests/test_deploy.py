@@ -34,7 +34,7 @@ from dci_pipeline.periods import parse_span
 from dci_pipeline.settings import Settings
 from dci_pipeline.work import Work
 from dci_pipeline_tests.conftest import PROJECT, Deliveries, land
-from dci_pipeline_tests.receivers import _certificate, free_port
+from dci_pipeline_tests.receivers import certificate_of, free_port
 
 pytestmark = [pytest.mark.slow]
 
@@ -56,17 +56,19 @@ def until(met: Callable[[], Any], what: str) -> Any:
 
 
 @contextmanager
-def running(command: list[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], log: Path, *, end: signal.Signals = signal.SIGTERM, **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a group of its own, ended with everything it has started."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, **options)
         try:
             yield process
         finally:
-            # The code server lets its runs end; what is left after that is killed.
-            process.terminate()
+            # A code server would let its runs end; none is left, so what does not go is killed.
+            process.send_signal(end)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=20)
+                process.wait(timeout=5)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=20)
@@ -101,7 +103,9 @@ def postgres() -> Iterator[dict[str, str]]:
         )
         port = free_port()
         command = [server, "-D", str(home / "data"), "-p", str(port), "-k", str(home), "-c", "fsync=off"]
-        with running([*command, "-c", "listen_addresses=127.0.0.1"], home.with_suffix(".log"), cwd=home, **who):
+        command += ["-c", "listen_addresses=127.0.0.1"]
+        # Asked with SIGTERM it would wait until nobody is connected any more.
+        with running(command, home.with_suffix(".log"), end=signal.SIGINT, cwd=home, **who):
             until(lambda: _answers(port), "PostgreSQL")
             yield {
                 "DCI_POSTGRES_HOST": "127.0.0.1",
@@ -273,7 +277,7 @@ def door(production: Production, tmp_path_factory: pytest.TempPathFactory) -> It
     if nginx is None:
         pytest.skip("no nginx is installed (Debian's package nginx-light has it)")
     folder = tmp_path_factory.mktemp("services")
-    certificate, _ = _certificate(folder)
+    certificate, _ = certificate_of(folder)
     ports = {
         "engineers": free_port(),
         "guests": free_port(),
