@@ -50,7 +50,7 @@ bench: $(VENV)/.ready-dev ## measure against the bare engines
 
 lock: ## resolve the versions again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui pyproject.toml -o requirements.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui --extra postgres --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove .venv and caches; deliveries and the warehouse stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -12,6 +12,7 @@ from dci_pipeline.findings import Held
 from dci_pipeline.path import path
 from dci_pipeline.periods import Period
 from dci_pipeline.plan import Partition, Plan, left_over, scope
+from dci_pipeline.retrying import run_step
 from dci_pipeline.work import Outcome, Step, Work
 
 Progress = Callable[[Step, "Period | None", "Outcome | None"], None]
@@ -19,10 +20,11 @@ Progress = Callable[[Step, "Period | None", "Outcome | None"], None]
 
 @dataclass
 class Report:
-    """What a refresh did. `held` maps a period to why it did not go on."""
+    """What a refresh did. `held` maps a period to why it did not go on; `retried` says what passing faults it met."""
 
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     held: dict[Period, str] = field(default_factory=dict[Period, str])
+    retried: list[str] = field(default_factory=list[str])
 
     def count(self, *states: str) -> int:
         return sum(1 for outcome in self.outcomes if outcome.state in states)
@@ -114,7 +116,7 @@ def run_direct(
             if progress:
                 progress(step, period, None)
             try:
-                outcome = step.run(work, period)
+                outcome = run_step(step, work, period, say=report.retried.append)
             except Held as reason:
                 if period is not None:
                     report.held.setdefault(period, str(reason))

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from dci_pipeline.cli import (
+    alert,
     check,
     collect,
     contract,
@@ -126,6 +127,7 @@ app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
 app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)
+app.command(rich_help_panel=LOOK, epilog=alert.EXAMPLES)(alert.alert)
 app.add_typer(contract.commands, name="contract", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK, epilog=corrections.EXAMPLES)(corrections.corrections)
 app.command(rich_help_panel=LOOK, epilog=doctor.EXAMPLES)(doctor.doctor)

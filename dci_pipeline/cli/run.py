@@ -163,6 +163,8 @@ def outcome(work: Work, report: Report) -> None:
         right=("written", "same rows", "up to date"),
     )
     _warnings(report)
+    if report.retried:
+        screen.show("Faults of disk or network that passed", ("what was met",), [[fault] for fault in report.retried])
     if report.held:
         reasons: dict[str, list[Period]] = {}
         for period, reason in report.held.items():

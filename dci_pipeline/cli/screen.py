@@ -6,36 +6,19 @@ Text may come from a partner's file, so control characters are shown, never sent
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dci_pipeline.findings import Conflict, Finding, Held
 from dci_pipeline.periods import Period
+from dci_pipeline.plain_text import lines, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
 
-# Controls, invisible formats (text direction among them), surrogates, private use, line and paragraph separators.
-_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _WIDTH_OF_A_FILE = 160
-
-
-def plain(value: object) -> str:
-    """`value` as one line of text that a terminal can only show: what could steer it is spelled out."""
-    text = "" if value is None else str(value)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in _UNSAFE else char for char in text
-    )
-
-
-def lines(value: object) -> str:
-    """`plain` for text that has lines of its own."""
-    return "\n".join(plain(line) for line in str(value).split("\n"))
 
 
 def out() -> Console:

@@ -7,6 +7,7 @@ import warnings
 import dagster as dg
 
 from dci_pipeline.defs import arrival
+from dci_pipeline.defs.alerts import alerts
 from dci_pipeline.defs.assets import assets
 from dci_pipeline.defs.following import following
 from dci_pipeline.defs.jobs import jobs, schedules
@@ -27,6 +28,6 @@ def index_definitions(work: Work) -> dg.Definitions:
             assets=assets(work, partitions),
             jobs=all_jobs,
             schedules=schedules(work, partitions),
-            sensors=[following(work, partitions, all_jobs), *arrival.sensors(work, partitions)],
+            sensors=[following(work, partitions, all_jobs), *arrival.sensors(work, partitions), *alerts(work)],
             executor=dg.in_process_executor,
         )

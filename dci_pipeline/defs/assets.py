@@ -18,6 +18,7 @@ from dci_pipeline.findings import Finding, Held
 from dci_pipeline.path import path
 from dci_pipeline.periods import Period
 from dci_pipeline.reads import Reading
+from dci_pipeline.retrying import run_step
 from dci_pipeline.warehouse.stamps import code_version
 from dci_pipeline.work import Key, Outcome, Step, Work
 
@@ -105,11 +106,16 @@ def _run(
     reads = [asset_key(work.index, read) for read, _ in step.reads if read != step.key]
     tags = events.inputs(context, reads)
     held: dict[Period | None, str] = {}
+
+    def say(fault: str) -> None:
+        record.report.retried.append(fault)
+        context.log.warning(fault)
+
     for period in wanted:
         before = record.why_held(period)
         record.begins(step, period)
         try:
-            outcome = step.run(work, period)
+            outcome = run_step(step, work, period, say=say)
         except Held as reason:
             held[period] = before or str(reason)
             continue

@@ -21,6 +21,7 @@ import polars as pl
 
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
+from dci_pipeline.retrying import is_transient
 from dci_pipeline.warehouse.layout import PART, Layout
 from dci_pipeline.warehouse.locks import lock
 from dci_pipeline.warehouse.seals import SEAL_KEY, UNSEALED, difference, seal
@@ -216,6 +217,8 @@ class Warehouse:
         except FileNotFoundError:
             return {}
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            if is_transient(error):
+                raise  # the disk did not answer, which says nothing of the file
             raise self._damaged(path, str(error), "a Parquet file") from error
 
     def _damaged(self, path: Path, found: str, expected: str) -> Finding:

@@ -1,23 +1,30 @@
-"""The engine's own UI on a refreshed warehouse, in a real browser: the graph, a month's rows, a failed check's rows."""
+"""The engine's own UI on a refreshed warehouse, in a real browser: the graph, a month's rows, a failed check's rows.
+
+Then, on a copy of the warehouse: a month that is out of sync with a corrected delivery, and that month launched by
+clicking, which a real webserver, daemon and run carry out. DCI_SCREENSHOTS names a folder for pictures of the pages.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dci_pipeline.periods import parse
-from dci_pipeline_tests.conftest import PROJECT
+from dci_pipeline.settings import Settings
+from dci_pipeline.work import Work
+from dci_pipeline_tests.conftest import PROJECT, land
 from dci_pipeline_tests.defs.conftest import BROKEN, FEED, RULE, Launched
+from dci_pipeline_tests.receivers import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -47,22 +54,11 @@ def browser() -> str:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def server(browser: str, launched: Launched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port, log = free_port(), tmp_path_factory.mktemp("webserver") / "log.txt"
-    settings = launched.work.settings
-    environment = os.environ | {
-        "DAGSTER_HOME": str(settings.dagster_home),
-        "DCI_WAREHOUSE": str(settings.warehouse),
-        "DCI_CONTRACTS": str(settings.contracts),
-        "DCI_ENGINE": settings.engine,
-    }
+@contextmanager
+def serving(settings: Settings, folder: Path) -> Iterator[str]:
+    """The pages over a warehouse, on a free port of this machine."""
+    port, log = free_port(), folder / "webserver.log"
+    environment = environment_of(settings)
     with log.open("wb") as out:
         process = subprocess.Popen(
             [
@@ -89,6 +85,21 @@ def server(browser: str, launched: Launched, tmp_path_factory: pytest.TempPathFa
             process.wait(timeout=30)
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    return os.environ | {
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DCI_WAREHOUSE": str(settings.warehouse),
+        "DCI_CONTRACTS": str(settings.contracts),
+        "DCI_ENGINE": settings.engine,
+    }
+
+
+@pytest.fixture(scope="module")
+def server(browser: str, launched: Launched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(launched.work.settings, tmp_path_factory.mktemp("webserver")) as address:
+        yield address
+
+
 def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
@@ -100,18 +111,30 @@ def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
     pytest.fail(f"the webserver did not come up:\n{log.read_text(encoding='utf-8', errors='replace')}")
 
 
-@pytest.fixture
-def page(server: str, browser: str) -> Iterator[Page]:
+@contextmanager
+def visiting(browser: str, address: str, name: str) -> Iterator[Page]:
+    """A page of its own; a picture of how it was left goes to DCI_SCREENSHOTS."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=browser, args=ARGUMENTS)
         try:
-            context = opened.new_context(base_url=server, viewport={"width": 1700, "height": 1000})
+            context = opened.new_context(base_url=address, viewport={"width": 1700, "height": 1000})
             context.set_default_timeout(PATIENCE * 1000)
-            yield context.new_page()
+            page = context.new_page()
+            try:
+                yield page
+            finally:
+                if "DCI_SCREENSHOTS" in os.environ:
+                    page.screenshot(path=Path(os.environ["DCI_SCREENSHOTS"]) / f"{name}.png")
         finally:
             opened.close()
+
+
+@pytest.fixture
+def page(browser: str, server: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with visiting(browser, server, request.node.name) as made:
+        yield made
 
 
 def shows(page: Page, text: str) -> None:
@@ -175,3 +198,82 @@ def test_the_run_that_held_a_month_back_says_which_and_why(page: Page, launched:
     page.goto(f"/runs/{run.run_id}")
     shows(page, f"held back: {BROKEN}")
     shows(page, "contract_rules: 60 of")
+
+
+@pytest.fixture(scope="module")
+def corrected(browser: str, launched: Launched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Work, str]]:
+    """A copy of the warehouse whose corrected delivery has been landed and taken stock of; its pages, with a daemon."""
+    import dagster as dg
+
+    from dci_pipeline.defs.assembly import index_definitions
+
+    folder = tmp_path_factory.mktemp("corrected")
+    shutil.copytree(launched.work.settings.warehouse, folder / "warehouse")
+    settings = Settings(folder / "warehouse", launched.work.settings.contracts, "polars")
+    work = Work(settings, "dci")
+    land(work, [launched.good])
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        # The feed alone, as the run of its page or of a sensor would record it.
+        job = index_definitions(work).resolve_job_def("dci_periods")
+        key = dg.AssetKey(["dci", "feeds", FEED])
+        done = job.execute_in_process(instance=instance, partition_key=BROKEN.key, asset_selection=[key])
+        assert done.success
+    log = folder / "daemon.log"
+    with serving(settings, folder) as address, log.open("wb") as out:
+        workspace = str(PROJECT / "workspace.yaml")
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "dagster._daemon", "run", "-w", workspace],
+            cwd=PROJECT,
+            env=environment_of(settings),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield work, address
+        finally:
+            daemon.terminate()
+            daemon.wait(timeout=60)
+
+
+def test_a_month_out_of_sync_with_a_corrected_delivery_says_so_and_why(
+    browser: str, corrected: tuple[Work, str]
+) -> None:
+    _, address = corrected
+    with visiting(browser, address, "out_of_sync") as page:
+        page.goto(f"/assets/dci/validation/{FEED}?view=partitions&partition={BROKEN.key}")
+        shows(page, "Unsynced")
+        page.locator(":text('Unsynced'):visible").first.hover()
+        shows(page, "has a new data version")
+        shows(page, f"dci / feeds / {FEED}")
+
+
+def test_a_month_launched_by_clicking_is_computed(browser: str, corrected: tuple[Work, str]) -> None:
+    import dagster as dg
+
+    work, address = corrected
+    published = dg.AssetKey(["dci", "marts", "index_month"])
+    with visiting(browser, address, "launched") as page:
+        page.goto("/locations/dci_pipeline.definitions/jobs/dci_periods")
+        shows(page, "indicators")
+        chosen = page.locator(":text('Partition selection'):visible")
+        deadline = time.monotonic() + PATIENCE
+        while not chosen.count() and time.monotonic() < deadline:
+            # The button is there before it does anything.
+            page.locator("button:visible", has_text="Materialize all").first.click()
+            page.wait_for_timeout(1000)
+        page.locator("input[type=text]:visible").last.fill(BROKEN.key)
+        page.keyboard.press("Tab")
+        page.locator("button:visible", has_text="Launch 1 run").click(timeout=60_000)
+        with dg.DagsterInstance.from_config(str(work.settings.dagster_home)) as instance:
+            deadline = time.monotonic() + 2 * PATIENCE
+            while BROKEN.key not in instance.get_materialized_partitions(published):
+                failed = instance.get_runs(
+                    filters=dg.RunsFilter(
+                        statuses=[dg.DagsterRunStatus.FAILURE], tags={"dagster/partition": BROKEN.key}
+                    )
+                )
+                assert not failed and time.monotonic() < deadline
+                time.sleep(0.5)
+        page.goto(f"/assets/dci/marts/index_month?view=partitions&partition={BROKEN.key}")
+        shows(page, "marts/index_month/year=2018/month=03/part.parquet")
+    assert work.warehouse.rows("marts", "index_month", BROKEN) > 0
