@@ -11,6 +11,7 @@ from dci_pipeline.defs.alerts import alerts
 from dci_pipeline.defs.assets import assets
 from dci_pipeline.defs.following import following
 from dci_pipeline.defs.jobs import jobs, schedules
+from dci_pipeline.defs.overdue import overdue
 from dci_pipeline.defs.partitions import Partitions, timezone
 from dci_pipeline.work import Work
 
@@ -28,6 +29,11 @@ def index_definitions(work: Work) -> dg.Definitions:
             assets=assets(work, partitions),
             jobs=all_jobs,
             schedules=schedules(work, partitions),
-            sensors=[following(work, partitions, all_jobs), *arrival.sensors(work, partitions), *alerts(work)],
+            sensors=[
+                following(work, partitions, all_jobs),
+                *arrival.sensors(work, partitions),
+                *alerts(work),
+                *overdue(work),
+            ],
             executor=dg.in_process_executor,
         )
