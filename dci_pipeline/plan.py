@@ -64,12 +64,13 @@ def stale(work: Work, periods: Sequence[Period]) -> Plan:
     return _closure(work, periods, looked_at=frozenset(periods))
 
 
-def due(work: Work, arrived: Sequence[Period], periods: Sequence[Period]) -> Plan:
+def due(work: Work, arrived: Sequence[Period], periods: Sequence[Period], *, try_held: bool = True) -> Plan:
     """As `stale`, for what new deliveries of some periods can have put out of date; `periods` are all that are ready.
 
-    Costs the same after five years as after one: of the other periods only what rests on these is looked at.
+    Costs the same after five years as after one: of the other periods only what rests on these is looked at. Without
+    `try_held` what a failed check holds back already is left as it is.
     """
-    return _closure(work, periods, looked_at=frozenset(arrived))
+    return _closure(work, periods, looked_at=frozenset(arrived), try_held=try_held)
 
 
 def impact(work: Work, feed: str, period: Period, periods: Sequence[Period]) -> Plan:
@@ -152,7 +153,12 @@ def job_of(steps: Sequence[Step], step: Step) -> str:
 
 
 def _closure(
-    work: Work, periods: Sequence[Period], *, looked_at: frozenset[Period], seeds: Mapping[Key, list[Period]] = {}
+    work: Work,
+    periods: Sequence[Period],
+    *,
+    looked_at: frozenset[Period],
+    seeds: Mapping[Key, list[Period]] = {},
+    try_held: bool = True,
 ) -> Plan:
     """Seeds, what is out of date among `looked_at` periods and tables without periods, and all that rests on these."""
     framework, dry = work.framework, work.as_dry()
@@ -173,7 +179,7 @@ def _closure(
                 partition in resting
                 or partition in seeds.get(step.key, ())
                 or at_once
-                or (own and _is_stale(dry, told_by, partition))
+                or (own and _is_stale(dry, told_by, partition, when_held=try_held))
             ):
                 found.setdefault(step.key, []).append(partition)
     return found

@@ -139,7 +139,8 @@ def _news(work: Work, delivered: Sequence[Period], computed: Sequence[Period], m
     memory.marks = {str(period): mark for period, mark in marks.items()}
     memory.contracts = contracts
     memory.changed = [str(period) for period in looked_at]
-    return plan.due(work, looked_at, ready) if looked_at else {}
+    # Validation has said already what it holds back; to try again would only say it twice.
+    return plan.due(work, looked_at, ready, try_held=False) if looked_at else {}
 
 
 def _delivered(work: Work, partitions: Partitions) -> list[Period]:
