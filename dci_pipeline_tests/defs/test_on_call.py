@@ -1,4 +1,4 @@
-"""A night on call: a wrong file for an old month comes, is refused, is corrected, comes again; the rest goes by itself."""
+"""A night on call: a wrong file for an old month comes, is refused, is corrected and comes again; the rest follows."""
 
 from __future__ import annotations
 
