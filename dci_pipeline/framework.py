@@ -13,6 +13,7 @@ from pathlib import Path
 from dci_pipeline import periods
 from dci_pipeline.contracts import FeedContract, TableContract, Versions
 from dci_pipeline.corrections import Correction
+from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 
@@ -201,6 +202,14 @@ class Framework:
             item
             for item in self.corrections.get(feed, ())
             if item.active and item.partner == partner and period in item.expect
+        )
+
+    @cached_property
+    def corrections_sha256(self) -> str:
+        """What all corrections in force say; apart from `sha256`, for they change single slices and no structure."""
+        active = [item for found in self.corrections.values() for item in found if item.active]
+        return content_hash(
+            [[item.feed, item.partner, str(at), item.content(at)] for item in active for at in item.expect]
         )
 
     @cached_property

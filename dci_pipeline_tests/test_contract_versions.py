@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 import yaml
 
-from dci_pipeline import refresh
+from dci_pipeline import plan, refresh
 from dci_pipeline.findings import Finding, Held
 from dci_pipeline.framework_files import read_framework
 from dci_pipeline.periods import parse
@@ -192,7 +192,7 @@ def test_deliveries_landed_before_the_version_was_written_are_typed_again(
     }
     touched = {(item.key, item.period) for item in world.report.outcomes if item.state in ("written", "same")}
     assert {period for key, period in touched if key == ("validation", FEED)} == set(FIVE[3:])
-    assert refresh.stale(again, FIVE) == {}
+    assert plan.stale(again, FIVE) == {}
 
     # A threshold is no matter of reading: nothing is typed again for it.
     threshold(contracts, 2)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from dci_pipeline import refresh
+from dci_pipeline import plan, refresh
 from dci_pipeline.settings import Settings
 from dci_pipeline.warehouse import deliveries
 from dci_pipeline.work import Work
@@ -106,9 +106,7 @@ def test_a_known_error_from_report_to_withdrawal(
     assert report.held == {}
     assert sums(opened()) == sums(unharmed.work)
     assert points(opened()) == points(unharmed.work)
-    assert kept == [
-        path.read_bytes() for path in sorted((settings.warehouse / "dci/feeds").rglob("*")) if path.is_file()
-    ]
+    assert received(settings) == kept
 
     # It shows: in the table beside the slice, in the check and metadata, in the published quality.
     total = str(int(rows.sum()))
@@ -124,9 +122,9 @@ def test_a_known_error_from_report_to_withdrawal(
 
     # Words change nothing; what it does makes one slice stale, and no other.
     write(contracts, halving(rows.len(), int(rows.sum()), reason="Said better."))
-    assert refresh.stale(opened(), THREE) == {}
+    assert plan.stale(opened(), THREE) == {}
     write(contracts, halving(rows.len(), int(rows.sum()), id="renamed"))
-    assert refresh.stale(opened(), THREE)[("validation", FEED)] == [MONTH]
+    assert plan.stale(opened(), THREE)[("validation", FEED)] == [MONTH]
     assert validated(refresh.run_direct(opened(), THREE)) == {(FEED, MONTH.key)}
     assert points(opened()) == points(unharmed.work)
 

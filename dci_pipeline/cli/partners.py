@@ -103,13 +103,9 @@ def wanted_faults(
         name, _, number = text.partition(":")
         if number and not (number.isdecimal() and int(number) > 0):
             raise Finding("not a number of faults", where="--fault", found=text, expected=f"{name}:{USUAL_FAULTS}")
-        target = next(
-            (item for item in open_to if name in faults.names(work.framework.contract(item.feed, item.period))), None
-        )
+        target = next((item for item in open_to if name in _faults_of(work, item)), None)
         if target is None:
-            known = {
-                fault for item in open_to for fault in faults.names(work.framework.contract(item.feed, item.period))
-            }
+            known = {fault for item in open_to for fault in _faults_of(work, item)}
             raise Finding(
                 "no such fault",
                 where="--fault",

@@ -125,7 +125,8 @@ def _news(work: Work, delivered: Sequence[Period], computed: Sequence[Period], m
     from dci_pipeline.warehouse import deliveries
 
     framework = work.framework
-    contracts = f"{framework.sha256[:12]} {work.geography.sha256[:12]} {_tables(work)} {code_version()}"
+    structure = f"{framework.sha256[:12]} {framework.corrections_sha256[:12]} {work.geography.sha256[:12]}"
+    contracts = f"{structure} {_tables(work)} {code_version()}"
     sent = deliveries.marks(work.warehouse.layout, sorted(framework.feeds), delivered)
     marks = {
         period: f"{hashlib.sha256(mark.encode()).hexdigest()[:12]}|{_shares(work, period)}"
