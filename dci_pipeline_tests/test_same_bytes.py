@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from dci_pipeline import refresh
+from dci_pipeline import plan, refresh
+from dci_pipeline.periods import Period
 from dci_pipeline.settings import Settings
 from dci_pipeline.warehouse import deliveries
 from dci_pipeline.work import Work
-from dci_pipeline_tests.conftest import MONTHS, Build, World
+from dci_pipeline_tests.conftest import MONTHS, Build, Deliveries, World, land
 
 pytestmark = [pytest.mark.slow]
 
@@ -114,3 +115,26 @@ def test_another_number_of_threads_gives_the_same_bytes(plain: World, tmp_path: 
         Work(Settings(root, plain.work.settings.contracts, "polars"), plain.work.index), FOUR, refresh.Report()
     )
     assert marts(other) == marts(plain)
+
+
+def test_months_one_after_the_other_give_the_bytes_of_all_in_one_go(
+    narrow: Deliveries, build_narrow: Build, tmp_path: Path
+) -> None:
+    contracts, files = narrow
+    months = sorted({item.period for item in files})
+    whole = build_narrow(tmp_path / "whole", months=months)
+    work = Work(Settings(tmp_path / "grown", contracts, "polars"), "dci")
+    for number, month in enumerate(months):
+        land(work, [item for item in files if item.period == month])
+        work = Work(work.settings, "dci")
+        ready = months[: number + 1]
+
+        def run(part: plan.Plan, work: Work = work, ready: list[Period] = ready) -> None:
+            refresh.run_direct(work, ready, only=part)
+
+        refresh.bring_up_to_date(work, ready, plan.due(work, [month], ready), run)
+        # As after every month's own refresh, nothing is left to do.
+        assert plan.left_over(work, ready, ready, {}) == {}
+    home, other = work.warehouse.layout.home, whole.work.warehouse.layout.home
+    found = {path.relative_to(home): path.read_bytes() for path in home.rglob("part.parquet")}
+    assert found == {path.relative_to(other): path.read_bytes() for path in other.rglob("part.parquet")}

@@ -19,7 +19,7 @@ from dci_pipeline.work import Work
 from dci_pipeline_tests.conftest import Deliveries, Simulated, land
 from dci_pipeline_tests.defs.daemon import at_rest, counts, daemon, wait_for
 from dci_pipeline_tests.defs.test_following import as_partitions, files
-from dci_pipeline_tests.receivers import hook
+from dci_pipeline_tests.receivers import Hook, hook
 
 pytestmark = [pytest.mark.slow]
 
@@ -39,6 +39,12 @@ def sent(narrow: Deliveries, folder: Path) -> tuple[Simulated, bytes, bytes]:
     better = rows.with_columns(pl.when(first).then(pl.lit("12345")).otherwise(pl.col(measure)).alias(measure))
     broken = faults.plant(better, contract, rule=RULE, count=ROWS, seed=3, period=OLD).frame
     return item, encoding.encode(broken, contract, form="csv"), encoding.encode(better, contract, form="csv")
+
+
+def of_runs(told: Hook) -> list[str]:
+    """The messages about runs; those about feeds that are late, as all are after 2018, are others."""
+    texts = [json.loads(body)["text"] for _, _, body in told.came]
+    return [text for text in texts if "/runs/" in text]
 
 
 def test_a_wrong_file_for_an_old_month_comes_is_refused_is_corrected_and_comes_again(
@@ -64,12 +70,12 @@ def test_a_wrong_file_for_an_old_month_comes_is_refused_is_corrected_and_comes_a
     ):  # fmt: skip
         wait_for("the first look", lambda: at_rest(instance), said)
         (drop / name).write_bytes(wrong)
-        wait_for("the message", lambda: bool(told.came), said)
+        wait_for("the message", lambda: bool(of_runs(told)), said)
         wait_for("what follows", lambda: at_rest(instance), said)
 
         # The message has feed, month, rule, the first rows and the run.
         (failed,) = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
-        text = json.loads(told.came[0][2])["text"]
+        (text,) = of_runs(told)
         for words in (FEED, OLD.key, RULE, item.partner, f"http://127.0.0.1:3000/runs/{failed.run_id}"):
             assert words in text, text
         # Nothing that is published of the index has changed; its quality says what came.
@@ -86,7 +92,7 @@ def test_a_wrong_file_for_an_old_month_comes_is_refused_is_corrected_and_comes_a
         )
         wait_for("what follows", lambda: at_rest(instance), said)
         after = counts(instance, keys)
-        assert len(told.came) == 1
+        assert len(of_runs(told)) == 1
     made = {place for place, times in after.items() if times > before.get(place, 0)}
     assert made == set(as_partitions(foreseen))
     assert plan.stale(work, MONTHS) == {}
