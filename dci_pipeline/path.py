@@ -21,7 +21,8 @@ def _call(stage: str, name: str, **fixed: str) -> Callable[[Work, Period | None]
 
     def run(work: Work, period: Period | None) -> Outcome:
         step: Callable[..., Outcome] = getattr(import_module(f"dci_pipeline.steps.{stage}"), name)
-        return step(work, period, **fixed)
+        latest: Callable[..., Outcome] = import_module("dci_pipeline.steps.commits").latest
+        return latest(work, lambda: step(work, period, **fixed))
 
     return run
 

@@ -23,6 +23,7 @@ from dci_pipeline.cli import (
     demo,
     doctor,
     due,
+    gc,
     impact,
     land,
     published,
@@ -131,3 +132,4 @@ app.command(rich_help_panel=LOOK, epilog=alert.EXAMPLES)(alert.alert)
 app.add_typer(contract.commands, name="contract", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK, epilog=corrections.EXAMPLES)(corrections.corrections)
 app.command(rich_help_panel=LOOK, epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command(rich_help_panel=LOOK, epilog=gc.EXAMPLES)(gc.gc)

@@ -6,13 +6,13 @@ import importlib.metadata
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dci_pipeline.cli import options, screen
+from dci_pipeline.cli import doctor_warehouse, options, screen
+from dci_pipeline.cli.checks import Check
 from dci_pipeline.findings import Finding
 
 if TYPE_CHECKING:
@@ -35,25 +35,24 @@ ASSUMED = "assumption: "
 _PACKAGE = "dci_pipeline"
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at; state is ok, warn or fail."""
-
-    name: str
-    state: str
-    found: str
-    todo: str = ""
+Mend = Annotated[
+    bool, typer.Option("--mend", help="Put right what the warehouse can: see above. A run makes the rest again.")
+]
 
 
-def doctor(assumptions: Assumptions = False, index: options.Index = None) -> None:
+def doctor(assumptions: Assumptions = False, mend: Mend = False, index: options.Index = None) -> None:
     """Look at everything a run relies on and say what to do about what is not in order.
 
     Python and libraries, data files, engines, every delivery against its receipt, every table against its seal and
-    stamp, leftovers, and the published file. Changes nothing.
+    stamp, leftovers, and the published file. Changes nothing, unless told to --mend: then damaged receipts are put back
+    from their copies, damaged typed rows typed again from the bytes as received, and damaged tables removed.
     """
     work = options.open_work(index)
     if assumptions:
         show_assumptions(work)
+        return
+    if mend:
+        doctor_warehouse.mend(work)
         return
     done: list[Check] = []
     with screen.progress() as bar:
@@ -84,11 +83,7 @@ def look(work: Work, progress: Callable[[str], None] = lambda _: None) -> dict[s
         "geography": lambda: _geography(work),
         "engines": lambda: _engines(work.settings),
         "web pages": _web_pages,
-        "deliveries": lambda: _deliveries(work, progress),
-        "periods": lambda: _periods(work),
-        "tables": lambda: _tables(work, progress),
-        "leftovers": lambda: _leftovers(work),
-        "published file": lambda: _catalogue(work),
+        **doctor_warehouse.checks(work, progress),
     }
 
 
@@ -189,86 +184,6 @@ def _web_pages() -> Check:
         return Check("web pages", "ok", importlib.metadata.version("dagster-webserver"))
     except importlib.metadata.PackageNotFoundError:
         return Check("web pages", "warn", "not installed", "only for dci ui: pip install 'dci_pipeline[ui]'")
-
-
-def _deliveries(work: Work, progress: Callable[[str], None]) -> Check:
-    from dci_pipeline.warehouse import audit
-
-    found = audit.audit_deliveries(work.warehouse.layout, work.framework, progress=progress)
-    if found.wrong:
-        return Check("deliveries", "fail", audit.few(found.wrong), "put the file back from a copy, or land it again")
-    if not found.deliveries:
-        return Check("deliveries", "warn", "none", f"dci simulate --index {work.index}, or dci land FILE …")
-    return Check(
-        "deliveries",
-        "ok",
-        f"{screen.count(found.deliveries, 'delivery')}, "
-        f"{screen.count(found.files, 'file')}, {found.bytes:,} bytes: as received",
-    )
-
-
-def _periods(work: Work) -> Check:
-    from dci_pipeline import plan, refresh
-
-    ready, waiting = refresh.delivered_periods(work)
-    if not ready and not waiting:
-        return Check("periods", "ok", "none delivered")
-    if waiting:
-        first = min(waiting)
-        return Check(
-            "periods",
-            "warn",
-            f"{len(ready)} complete; {screen.ranges(waiting)} not: {first} {waiting[first]}",
-            "ask the partners",
-        )
-    out_of_date = plan.stale(work, ready)
-    if out_of_date:
-        parts = sum(len(found) for found in out_of_date.values())
-        return Check(
-            "periods",
-            "warn",
-            f"{len(ready)} complete, {screen.count(parts, 'partition')} out of date",
-            f"dci run --index {work.index}",
-        )
-    return Check("periods", "ok", f"{screen.ranges(ready)} complete and up to date")
-
-
-def _tables(work: Work, progress: Callable[[str], None]) -> Check:
-    from dci_pipeline.warehouse import audit
-
-    found = audit.audit_tables(work.warehouse.layout, progress=progress)
-    if found.damaged:
-        return Check("tables", "fail", audit.few(found.damaged), "delete these files, then dci run")
-    said = f"{screen.count(found.current, 'partition')} of this code"
-    if found.other_code:
-        return Check("tables", "warn", f"{said}, {found.other_code:,} of other code", f"dci run --index {work.index}")
-    return Check("tables", "ok", said)
-
-
-def _leftovers(work: Work) -> Check:
-    from dci_pipeline.warehouse import audit
-
-    found = audit.leftovers(work.warehouse.layout)
-    if found:
-        return Check("leftovers", "warn", audit.few(found), "while nothing runs, delete them")
-    return Check("leftovers", "ok", "none")
-
-
-def _catalogue(work: Work) -> Check:
-    import duckdb
-
-    path = work.warehouse.layout.catalogue
-    if not path.is_file():
-        return Check("published file", "warn", "none yet", f"dci run --index {work.index}")
-    try:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
-    except duckdb.Error as error:
-        return Check("published file", "fail", f"{path.name}: {error}", f"delete it, then dci run --index {work.index}")
-    missing = sorted(set(work.framework.tables) - {str(name) for (name,) in tables})
-    if missing:
-        return Check("published file", "warn", f"without {', '.join(missing)}", f"dci run --index {work.index}")
-    return Check("published file", "ok", f"{path}: {len(tables)} tables")
 
 
 def show_assumptions(work: Work) -> None:

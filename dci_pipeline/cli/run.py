@@ -120,13 +120,15 @@ def _compute(work: Work, periods: Sequence[Period], plan: Plan, *, direct: bool)
 
         if direct:
             from dci_pipeline import refresh
+            from dci_pipeline.warehouse.places import place
 
             report = refresh.Report()
 
             def run(part: Plan) -> None:
                 refresh.run_direct(work, periods, only=part, progress=moved, report=report)
 
-            refresh.bring_up_to_date(work, periods, plan, run)
+            with place(work.warehouse.layout):
+                refresh.bring_up_to_date(work, periods, plan, run)
             return report
         from dci_pipeline.defs.launch import refresh_in_process
 

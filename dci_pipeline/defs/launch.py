@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -24,8 +25,17 @@ from dci_pipeline.plan import Plan, batches, years
 from dci_pipeline.refresh import Progress, Report
 from dci_pipeline.settings import Settings
 from dci_pipeline.warehouse.locks import lock
+from dci_pipeline.warehouse.places import is_dead, place
 from dci_pipeline.work import Key, Work
 
+# Which process a run belongs to: the name of its place in the warehouse, which tells whether it still works.
+_PROCESS = "dci/process"
+_UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 _HOME = """\
 # Where the engine keeps its runs, and how. Written once; edit it as you like, it is not written again.
 
@@ -67,6 +77,29 @@ def open_instance(work: Work) -> dg.DagsterInstance:
         return dg.DagsterInstance.from_config(str(ensure_home(work.settings)))
 
 
+def fail_dead_runs(work: Work, instance: dg.DagsterInstance) -> None:
+    """Mark as failed the runs that are shown as under way and whose process, started by `dci run`, is no longer there.
+
+    Runs of the daemon are its own to watch.
+    """
+    layout = work.warehouse.layout
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED, tags={"index": work.index})):
+        process = run.tags.get(_PROCESS)
+        if process is not None and is_dead(layout, process):
+            instance.report_run_failed(
+                run, f"process {process.split('-')[1]} of this run was killed; found by the next"
+            )
+
+
+@contextmanager
+def _under_way(work: Work, progress: Progress | None) -> Iterator[tuple[Record, dg.DagsterInstance, Mapping[str, str]]]:
+    """A record, the engine's record of runs, and the tags that say whose runs these are while the block goes on."""
+    layout = work.warehouse.layout
+    with place(layout) as own, bring(Record(progress)) as record, open_instance(work) as instance:
+        fail_dead_runs(work, instance)
+        yield record, instance, {_PROCESS: own.name}
+
+
 def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress | None = None) -> Report:
     """Every table over `periods`, their years, then the rest, as runs of the index's jobs in this process.
 
@@ -77,13 +110,13 @@ def run_in_process(work: Work, periods: Sequence[Period], *, progress: Progress 
     _refuse_unknown(work, partitions, periods)
     names = job_names(work.index)
     repository = index_definitions(work).get_repository_def()
-    with bring(Record(progress)) as record, open_instance(work) as instance:
+    with _under_way(work, progress) as (record, instance, mine):
         for stretch in stretches(periods):
-            _launch(repository.get_job(names["period"]), instance, partitions, stretch, record)
+            _launch(repository.get_job(names["period"]), instance, partitions, stretch, record, mine)
         done = [period for period in periods if period not in record.report.held]
         for stretch in stretches(years(done)):
-            _launch(repository.get_job(names["year"]), instance, partitions, stretch, record)
-        _launch(repository.get_job(names["once"]), instance, partitions, [], record)
+            _launch(repository.get_job(names["year"]), instance, partitions, stretch, record, mine)
+        _launch(repository.get_job(names["once"]), instance, partitions, [], record, mine)
     return record.report
 
 
@@ -103,9 +136,9 @@ def refresh_in_process(
     def run(part: Plan) -> None:
         for scope, name in names.items():
             for batch in batches(work.framework, part, scope):
-                _launch(repository.get_job(name), instance, partitions, batch.periods, record, batch.tables)
+                _launch(repository.get_job(name), instance, partitions, batch.periods, record, mine, batch.tables)
 
-    with bring(Record(progress)) as record, open_instance(work) as instance:
+    with _under_way(work, progress) as (record, instance, mine):
         refresh.bring_up_to_date(work, periods, plan, run)
     return record.report
 
@@ -116,6 +149,7 @@ def _launch(
     partitions: Partitions,
     stretch: Sequence[Period],
     record: Record,
+    mine: Mapping[str, str],
     tables: Sequence[Key] = (),
 ) -> None:
     """One run over one stretch of partitions, of some of the job's tables or all of them.
@@ -126,7 +160,7 @@ def _launch(
     result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,
-        tags=range_tags(partitions, stretch),
+        tags={**mine, **range_tags(partitions, stretch)},
         run_config=_run_config(),
         partition_key=keys[0] if len(keys) == 1 else None,
         asset_selection=[asset_key(partitions.framework.index, table) for table in tables] or None,

@@ -7,11 +7,31 @@ from collections.abc import Callable, Iterable, Mapping
 import polars as pl
 
 from dci_pipeline.data_files import content_hash
-from dci_pipeline.findings import Held
+from dci_pipeline.findings import Conflict, Held
 from dci_pipeline.periods import Period
 from dci_pipeline.work import Outcome, Work
 
 LOOK_BACK = 12
+_FEW, _TRIES = 3, 10
+
+
+class Overtaken(Conflict):
+    """Another process has committed what this step read or writes: to be computed again, from what is there now."""
+
+
+def latest(work: Work, step: Callable[[], Outcome]) -> Outcome:
+    """The step's outcome over inputs that stayed as they were from first look to commit; called again when not.
+
+    Raises Overtaken when other processes commit its inputs again and again.
+    """
+    for _ in range(_TRIES - 1):
+        with work.warehouse.watching():
+            try:
+                return step()
+            except Overtaken:
+                continue
+    with work.warehouse.watching():
+        return step()
 
 
 def commit(
@@ -32,6 +52,15 @@ def commit(
         return Outcome(key, period, "stale", -1, "")
     frame = compute()
     with warehouse.lock(f"{key[0]}-{key[1]}-{period or 'all'}"):
+        # What these rows were computed from may be committed anew by now, and so may they, from newer inputs.
+        if moved := warehouse.moved():
+            raise Overtaken(
+                "inputs changed while they were computed with",
+                where=f"{work.index}/{key[0]}/{key[1]} {period or ''}".strip(),
+                found=", ".join(path.parent.relative_to(warehouse.layout.home).as_posix() for path in moved[:_FEW]),
+                expected="nobody else to commit them meanwhile",
+                todo="wait for the other run, then start again",
+            )
         done = warehouse.commit(*key, frame, stamp=stamp, period=period)
     return Outcome(key, period, "written" if done.changed else "same", done.rows, done.data_version)
 

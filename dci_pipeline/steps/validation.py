@@ -23,6 +23,8 @@ from dci_pipeline.warehouse.retyping import typed_under
 from dci_pipeline.warehouse.stamps import Stamp
 from dci_pipeline.work import CheckResult, Outcome, Work
 
+_DOCUMENTS = ("suite.json", "result.json")
+
 
 def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
     """The heavy stage for every partner's delivery: rule counts, quarantine, sums and the verdict, then coverage."""
@@ -44,6 +46,8 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
     if work.dry:
         return Outcome(("validation", feed), period, _validation_state(work, period, feed, arrived), -1, "")
     with work.warehouse.lock(f"{feed}-{period}"):
+        # Looked at again: who waited for the lock may have been overtaken by a later delivery.
+        arrived = arrived_of(work, period, feed)
         for gone in set(work.warehouse.slices("validation", f"{feed}_verdict", period)) - set(arrived):
             for table in ("rule_counts", "quarantine", "sums", "members", "corrections", "verdict"):
                 work.warehouse.remove("validation", f"{feed}_{table}", period, partner=gone)
@@ -83,9 +87,17 @@ def _slice_stamp(work: Work, period: Period, feed: str, delivery: deliveries.Del
 
 def slice_is_fresh(work: Work, period: Period, feed: str, delivery: deliveries.Delivery) -> bool:
     """Whether the committed slice was made from this delivery under contract, corrections and index as they are."""
-    # The verdict is committed last, so that its stamp vouches for the other tables of the slice.
+    # The verdict is committed last, so that its stamp vouches for the other tables of the slice, if they are there.
     stamp = _slice_stamp(work, period, feed, delivery)
-    return work.warehouse.fresh("validation", f"{feed}_verdict", period, stamp, partner=delivery.partner)
+    warehouse, partner = work.warehouse, delivery.partner
+    tables = ["rule_counts", "quarantine", "sums", "members"]
+    if work.framework.corrections_of(feed, period, partner):
+        tables.append("corrections")
+    return (
+        warehouse.fresh("validation", f"{feed}_verdict", period, stamp, partner=partner)
+        and all(warehouse.holds("validation", f"{feed}_{table}", period, partner=partner) for table in tables)
+        and warehouse.holds("validation", f"{feed}_expectations", period, partner=partner, names=_DOCUMENTS)
+    )
 
 
 def names_of(work: Work, feed: str, period: Period) -> pl.DataFrame:
@@ -127,6 +139,7 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
     stamp = _slice_stamp(work, period, feed, delivery)
     if slice_is_fresh(work, period, feed, delivery):
         return False
+    deliveries.refuse_damaged(delivery)
     from dci_pipeline.validation.expectations import judge
 
     names = pl.DataFrame(
@@ -174,7 +187,7 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
         commit(f"{feed}_corrections", applied)
     else:
         warehouse.remove("validation", f"{feed}_corrections", period, partner=partner)
-    for name, document in (("suite.json", judgement.suite), ("result.json", judgement.result)):
+    for name, document in zip(_DOCUMENTS, (judgement.suite, judgement.result), strict=True):
         warehouse.commit_document("validation", f"{feed}_expectations", name, document, period=period, partner=partner)
     commit(f"{feed}_verdict", judgement.verdict)
     return True

@@ -5,10 +5,9 @@ Reads only. What is wrong is returned as text for `dci doctor`; mending is for a
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,22 +16,23 @@ import polars as pl
 from dci_pipeline.framework import Framework
 from dci_pipeline.warehouse import deliveries
 from dci_pipeline.warehouse.deliveries import Delivery
-from dci_pipeline.warehouse.layout import PART, Layout
+from dci_pipeline.warehouse.layout import PART, RECEIPT, RECEIPT_COPY, TYPED, Layout
+from dci_pipeline.warehouse.receipts import is_whole, receipt_is_whole
 from dci_pipeline.warehouse.seals import SEAL_KEY, difference
 from dci_pipeline.warehouse.stamps import DATA_KEY, MADE_KEY, code_version
 
-_CHUNK = 1 << 20
 _FEW = 5
 
 
 @dataclass
 class Deliveries:
-    """Deliveries on disk: how many files of how many bytes, and which of them are not what their receipt says."""
+    """Deliveries on disk: files and their bytes; bytes as received that are wrong, and what can be mended."""
 
     deliveries: int = 0
     files: int = 0
     bytes: int = 0
     wrong: list[str] = field(default_factory=list[str])
+    mendable: list[str] = field(default_factory=list[str])
 
 
 @dataclass
@@ -44,38 +44,67 @@ class Tables:
     damaged: list[str] = field(default_factory=list[str])
 
 
-def audit_deliveries(
+def delivery_folders(layout: Layout) -> list[Path]:
+    """Every delivery's folder, found without its receipt: the receipt may be what is damaged."""
+    return sorted(path.parent for path in (layout.home / "feeds").glob(f"[!.]*/year=*/*=*/partner=*/*/{TYPED}")) + [
+        path.parent
+        for path in sorted((layout.home / "feeds").glob(f"[!.]*/year=*/*=*/partner=*/*/{RECEIPT}"))
+        if not (path.parent / TYPED).exists()
+    ]
+
+
+def every_delivery(
     layout: Layout, framework: Framework, *, progress: Callable[[str], None] = lambda _: None
-) -> Deliveries:
-    """Hash every delivered file again and compare it with delivery.json; count typed rows."""
-    found = Deliveries()
+) -> Iterator[Delivery]:
+    """Every delivery of the feeds and partners that contracts name, oldest first. Raises Finding: damaged receipt."""
     for feed, versions in framework.versions.items():
         for period in deliveries.periods_delivered(layout, feed, framework.cadence):
             for partner in versions.partners:
-                for delivery in deliveries.history(layout, feed, period, partner):
-                    progress(f"{feed} {partner} {period}")
-                    found.deliveries += 1
-                    _audit(delivery, found)
+                progress(f"{feed} {partner} {period}")
+                yield from deliveries.history(layout, feed, period, partner)
+
+
+def audit_deliveries(
+    layout: Layout, framework: Framework, *, progress: Callable[[str], None] = lambda _: None
+) -> Deliveries:
+    """Hash every delivered file, its typed rows and its receipt again and compare them with what was written."""
+    found = Deliveries()
+    for folder in delivery_folders(layout):
+        for name in (RECEIPT, RECEIPT_COPY):
+            # Receipts of before they were sealed have no copy.
+            if not receipt_is_whole(folder / name) and (name == RECEIPT or (folder / name).exists()):
+                found.mendable.append(f"{(folder / name).relative_to(layout.root).as_posix()} has changed")
+    if any(item.endswith(f"/{RECEIPT} has changed") for item in found.mendable):
+        return found
+    for delivery in every_delivery(layout, framework, progress=progress):
+        found.deliveries += 1
+        _audit(layout, delivery, found)
     return found
 
 
-def _audit(delivery: Delivery, found: Deliveries) -> None:
-    at = f"{delivery.feed} {delivery.period} {delivery.partner} {delivery.sha256[:12]}"
+def _audit(layout: Layout, delivery: Delivery, found: Deliveries) -> None:
     for part in delivery.parts:
         path = delivery.folder / part.name
+        at = path.relative_to(layout.root).as_posix()
         found.files += 1
         if not path.is_file():
-            found.wrong.append(f"{at}: {part.name} is gone")
+            found.wrong.append(f"{at} is gone")
             continue
         found.bytes += path.stat().st_size
-        if _sha256(path) != part.sha256:
-            found.wrong.append(f"{at}: {part.name} has changed since it was received")
-    try:
-        rows = pl.scan_parquet(delivery.typed).select(pl.len()).collect().item()
-        if rows != delivery.rows:
-            found.wrong.append(f"{at}: {rows:,} typed rows, received {delivery.rows:,}")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        found.wrong.append(f"{at}: typed rows cannot be read ({type(error).__name__})")
+        if not is_whole(path, part.sha256):
+            found.wrong.append(f"{at} has changed since it was received")
+    typed = delivery.typed.relative_to(layout.root).as_posix()
+    if not deliveries.typed_is_whole(delivery):
+        found.mendable.append(f"{typed}: typed rows cannot be read or have changed")
+
+
+def damaged_documents(layout: Layout) -> list[str]:
+    """Suites and results that are not as they were written."""
+    return [
+        path.relative_to(layout.root).as_posix()
+        for path in sorted((layout.home / "validation").glob("*_expectations/**/*.json"))
+        if difference(path.read_bytes()) is not None
+    ]
 
 
 def audit_tables(layout: Layout, *, progress: Callable[[str], None] = lambda _: None) -> Tables:
@@ -110,26 +139,7 @@ def _state(path: Path, code: str) -> str:
     return "current" if writer == code else "other code"
 
 
-def leftovers(layout: Layout) -> list[str]:
-    """Files and folders that work broken off has left: unfinished writes, scratch, incoming deliveries."""
-    found = [
-        *layout.root.glob(".*.tmp"),
-        *layout.home.rglob("*.tmp"),
-        *(layout.home / ".scratch").glob("*"),
-        *layout.incoming().glob("*"),
-    ]
-    return sorted({path.relative_to(layout.root).as_posix() for path in found})
-
-
 def few(items: list[str]) -> str:
     """The first few, and how many more."""
     more = f" and {len(items) - _FEW:,} more" if len(items) > _FEW else ""
     return "; ".join(items[:_FEW]) + more
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -9,22 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from dci_pipeline.contracts import TableContract
+from dci_pipeline.findings import Conflict
 from dci_pipeline.framework import Framework
+from dci_pipeline.warehouse.disk import sync
 from dci_pipeline.warehouse.layout import Layout
+from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.stamps import code_version
-from dci_pipeline.warehouse.store import Warehouse, write_beside
+from dci_pipeline.warehouse.store import Warehouse, put
 
 _TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "date": "DATE", "boolean": "BOOLEAN"}
 # The oldest storage format: tools of DuckDB 1.x open the file too.
 _STORAGE = "v1.0.0"
+# Publishing starts again when a table was committed meanwhile, so often before it gives up.
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -49,21 +52,37 @@ def build(warehouse: Warehouse, framework: Framework) -> Built:
     Writes nothing when the last catalogue was built from the same partitions, contracts and code.
     """
     layout = warehouse.layout
-    parts, stamp, version = _stamp(warehouse, framework)
-    if _is_published(layout, stamp):
-        return Built(layout.catalogue, len(parts), -1, version, changed=False)
-    layout.root.mkdir(parents=True, exist_ok=True)
-    beside = layout.root / f".{layout.catalogue.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    for _ in range(_TRIES):
+        parts, stamp, version = _stamp(warehouse, framework)
+        if _is_published(layout, stamp):
+            return Built(layout.catalogue, len(parts), -1, version, changed=False)
+        with place(layout) as own:
+            ready = own.folder / layout.catalogue.name
+            rows = _write(ready, parts, framework)
+            if _stamp(warehouse, framework)[1] != stamp:
+                continue  # a table was committed while it was read
+            record = _record(stamp, ready)
+            sync(ready)
+            os.replace(ready, layout.catalogue)
+        # After the file: a process that dies in between leaves a record of another file, and it is published again.
+        put(layout, layout.catalogue_stamp, record)
+        return Built(layout.catalogue, len(parts), rows, version, changed=True)
+    raise Conflict(
+        "the published tables change while they are published",
+        where=layout.catalogue.name,
+        found=f"another commit in each of {_TRIES} tries",
+        expected="a moment without one",
+        todo="wait for the other runs, then start again; the file published last is as it was",
+    )
+
+
+def is_as_published(layout: Layout) -> bool:
+    """Whether the published file has the size and hash that were recorded when it was published."""
     try:
-        rows = _write(beside, parts, framework)
-        record = _record(stamp, beside)
-        os.replace(beside, layout.catalogue)
-    finally:
-        for leftover in (beside, beside.with_name(beside.name + ".wal")):
-            with suppress(FileNotFoundError):
-                leftover.unlink()
-    write_beside(layout.catalogue_stamp, record)
-    return Built(layout.catalogue, len(parts), rows, version, changed=True)
+        kept = json.loads(layout.catalogue_stamp.read_bytes())["file"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return kept == _held(layout.catalogue)
 
 
 def _is_published(layout: Layout, stamp: str) -> bool:
@@ -85,10 +104,13 @@ def _stamp(warehouse: Warehouse, framework: Framework) -> tuple[dict[str, list[P
 
 def _record(stamp: str, published: Path) -> bytes:
     """What is kept beside the published file: what it was built from, and its own size and content hash."""
-    with published.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    held = {"bytes": published.stat().st_size, "sha256": sha256}
+    held = _held(published)
     return json.dumps({"built_from": json.loads(stamp), "file": held}, sort_keys=True, indent=1).encode()
+
+
+def _held(published: Path) -> dict[str, object]:
+    with published.open("rb") as file:
+        return {"bytes": published.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> int:

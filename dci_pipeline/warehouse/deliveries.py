@@ -10,9 +10,7 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,10 +21,14 @@ import polars as pl
 from dci_pipeline.contracts import FeedContract, Versions
 from dci_pipeline.feeds import typing
 from dci_pipeline.findings import Finding
+from dci_pipeline.framework import Framework
 from dci_pipeline.periods import Period
 from dci_pipeline.warehouse import refusals
-from dci_pipeline.warehouse.layout import RECEIPT, TYPED, Layout, checked_partner, safe_name
+from dci_pipeline.warehouse.disk import make_folder, sync
+from dci_pipeline.warehouse.layout import RECEIPT, RECEIPT_COPY, TYPED, Layout, checked_partner, safe_name
 from dci_pipeline.warehouse.locks import lock
+from dci_pipeline.warehouse.places import place
+from dci_pipeline.warehouse.receipts import content_of, is_whole, receipt_is_whole, write_receipt
 
 _CHUNK = 1 << 20
 
@@ -59,6 +61,7 @@ class Delivery:
     rows: int
     parts: tuple[Part, ...]
     folder: Path
+    typed_sha256: str | None = None
 
     @property
     def typed(self) -> Path:
@@ -94,9 +97,9 @@ def history(layout: Layout, feed: str, period: Period, partner: str) -> list[Del
 def periods_delivered(layout: Layout, feed: str, cadence: str) -> list[Period]:
     """Periods for which anything of a feed has been landed, in order."""
     starts: set[date] = set()
-    for path in layout.deliveries(feed).glob("year=*/*=*/partner=*"):
-        year = int(path.parts[-3].removeprefix("year="))
-        unit, _, number = path.parts[-2].partition("=")
+    for path in layout.deliveries(feed).glob(f"year=*/*=*/partner=*/*/{RECEIPT}"):
+        year = int(path.parts[-5].removeprefix("year="))
+        unit, _, number = path.parts[-4].partition("=")
         if unit == cadence:
             months = 1 if cadence == "month" else 3
             starts.add(date(year, (int(number) - 1) * months + 1, 1))
@@ -145,26 +148,21 @@ def land(
         )
     if len(versions.of) == 1:
         refusals.refuse_unexpected_partner(partner, versions.newest)
-    incoming = layout.incoming() / f"{os.getpid()}-{secrets.token_hex(4)}"
-    incoming.mkdir(parents=True)
-    try:
+    with place(layout) as own:
+        incoming = own.folder
+        parts = _copy(files, incoming, versions.newest)
+        if len(versions.of) == 1:
+            found = write_typed(
+                parts, incoming, contract=versions.newest, cadence=cadence, period=period, partner=partner
+            )
+            slices = {at: (rows, versions.newest) for at, rows in found.items()}
+        else:
+            slices = _by_version(parts, incoming, versions, splitting, cadence=cadence, partner=partner)
         with lock(layout.locks, f"{layout.index}-land-{feed}-{partner}"):
-            parts = _copy(files, incoming, versions.newest)
-            if len(versions.of) == 1:
-                found = write_typed(
-                    parts, incoming, contract=versions.newest, cadence=cadence, period=period, partner=partner
-                )
-                slices = {at: (rows, versions.newest) for at, rows in found.items()}
-            else:
-                slices = _by_version(parts, incoming, versions, splitting, cadence=cadence, partner=partner)
             return [
                 _settle(layout, incoming, at, rows, parts, version, partner)
                 for at, (rows, version) in sorted(slices.items(), key=lambda item: item[0])
             ]
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
-        with suppress(OSError):
-            layout.incoming().rmdir()
 
 
 def read_file(path: Path, *, contract: FeedContract, cadence: str, period: Period | None) -> Iterator[pl.DataFrame]:
@@ -214,7 +212,7 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
 
 
 def _unique(name: str, parts: dict[str, tuple[Part, Path]]) -> str:
-    taken = {part.name for part, _ in parts.values()} | {RECEIPT, TYPED}
+    taken = {part.name for part, _ in parts.values()} | {RECEIPT, RECEIPT_COPY, TYPED}
     candidate, number = name, 1
     while candidate in taken:
         number += 1
@@ -345,12 +343,14 @@ def _settle(
     sha256 = hashlib.sha256("".join(sorted(part.sha256 for part, _ in parts)).encode()).hexdigest()
     before = history(layout, contract.feed, period, partner)
     if before and before[-1].sha256 == sha256:
+        restore(before[-1], {part.sha256: source for part, source in parts})
         return Landing(before[-1], new=False)
     ready = incoming / f"ready-{period}"
     ready.mkdir()
     for part, source in parts:
         os.link(source, ready / part.name)
     os.replace(incoming / f"{period}.parquet", ready / TYPED)
+    sync(ready / TYPED)
     number = before[-1].number + 1 if before else 1
     receipt = {
         "feed": contract.feed,
@@ -363,17 +363,85 @@ def _settle(
         "contract_version": contract.version,
         "reading": contract.reading,
         "rows": rows,
+        "typed": content_of(ready / TYPED),
         "parts": [{"name": part.name, "bytes": part.bytes, "sha256": part.sha256} for part, _ in parts],
     }
-    (ready / RECEIPT).write_text(json.dumps(receipt, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_receipt(ready, receipt)
     again = sum(1 for item in before if item.sha256 == sha256)
     target = layout.deliveries(contract.feed, period, partner) / (sha256[:12] + (f"-{again + 1}" if again else ""))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
+    sync(ready)
     os.rename(ready, target)
+    # Before anybody is told that it has landed.
+    sync(target.parent)
     return Landing(_read(target / RECEIPT, period), new=True)
 
 
+def restore(delivery: Delivery, copies: Mapping[str, Path]) -> list[str]:
+    """Put files of a delivery back that are gone or have changed, from copies by SHA-256 in a place; their names."""
+    mended: list[str] = []
+    for part in delivery.parts:
+        kept = delivery.folder / part.name
+        if part.sha256 in copies and not is_whole(kept, part.sha256):
+            # Under another name first: one copy may be of several deliveries.
+            again = copies[part.sha256].with_name(secrets.token_hex(8))
+            os.link(copies[part.sha256], again)
+            os.replace(again, kept)
+            mended.append(part.name)
+    if mended:
+        sync(delivery.folder)
+    return mended
+
+
+def typed_is_whole(delivery: Delivery) -> bool:
+    """Whether the typed rows are those of the landing; without a hash, of before receipts had one, by their number."""
+    if delivery.typed_sha256 is not None:
+        return is_whole(delivery.typed, delivery.typed_sha256)
+    try:
+        return pl.scan_parquet(delivery.typed).select(pl.len()).collect().item() == delivery.rows
+    except (pl.exceptions.PolarsError, OSError):
+        return False
+
+
+def type_again(delivery: Delivery, folder: Path, *, framework: Framework) -> str | None:
+    """Typed rows from the bytes as received, put where they were; why not, when they do not come out as on landing."""
+    parts = [(part, delivery.folder / part.name) for part in delivery.parts]
+    if not all(is_whole(path, part.sha256) for part, path in parts):
+        return "the bytes as received are damaged too: put them back first"
+    versions = framework.versions[delivery.feed]
+    contract = next((item for item in versions.of if item.reading == delivery.reading), versions.at(delivery.period))
+    write_typed(
+        parts, folder, contract=contract, cadence=framework.cadence, period=delivery.period, partner=delivery.partner
+    )
+    made = folder / f"{delivery.period}.parquet"
+    if not is_whole(made, delivery.typed_sha256):
+        return "the contract or the libraries read it otherwise today: land the files again"
+    sync(made)
+    os.replace(made, delivery.typed)
+    return None
+
+
+def refuse_damaged(delivery: Delivery) -> None:
+    """Raise Finding unless the typed rows of a delivery are those that were written on landing."""
+    if not is_whole(delivery.typed, delivery.typed_sha256):
+        raise Finding(
+            "damaged typed rows",
+            where=str(delivery.typed),
+            found="other bytes than were written" if delivery.typed.is_file() else "nothing",
+            expected=f"SHA-256 {delivery.typed_sha256 or 'of the landing'}",
+            todo="dci doctor --mend (it types the delivery again from the bytes as received), then dci run",
+        )
+
+
 def _read(path: Path, period: Period) -> Delivery:
+    if not receipt_is_whole(path):
+        raise Finding(
+            "a damaged receipt",
+            where=str(path),
+            found="other bytes than were written",
+            expected=f"those of {RECEIPT_COPY} beside it",
+            todo="dci doctor --mend (it puts the copy back)",
+        )
     raw = json.loads(path.read_text(encoding="utf-8"))
     return Delivery(
         feed=raw["feed"],
@@ -388,4 +456,5 @@ def _read(path: Path, period: Period) -> Delivery:
         rows=raw["rows"],
         parts=tuple(Part(**part) for part in raw["parts"]),
         folder=path.parent,
+        typed_sha256=raw.get("typed", {}).get("sha256"),
     )

@@ -13,6 +13,7 @@ PART = "part.parquet"
 STAMP = "stamp.json"
 TYPED = "typed.parquet"
 RECEIPT = "delivery.json"
+RECEIPT_COPY = "delivery.copy.json"
 _PARTNER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
 
 
@@ -63,9 +64,10 @@ class Layout:
                 folder = folder / f"partner={checked_partner(partner)}"
         return folder
 
-    def incoming(self) -> Path:
-        """Where a delivery is put together before it is moved into place, on the same file system."""
-        return self.home / "feeds" / ".incoming"
+    @property
+    def work(self) -> Path:
+        """Where processes make what is not finished yet, on the same file system."""
+        return self.home / ".work"
 
     def arrived(self) -> Path:
         """Notes of what was landed from the drop folder and has not been told to the engine yet."""

@@ -1,29 +1,113 @@
-"""Locks that serialise equal work and do not outlive a killed holder: the kernel lets go of them with the process."""
+"""Locks that serialise equal work and do not outlive a killed holder: the kernel lets go of them with the process.
+
+No process waits for a lock while it holds another, so none can wait for each other. Processes of several machines are
+serialised where the disk passes locks on, as NFS 4 does; a disk without any is refused.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
-from dci_pipeline.findings import Conflict
+from dci_pipeline.findings import Conflict, Finding
+from dci_pipeline.warehouse.disk import refusals
+
+_POLL_SECONDS = 0.05
+_held: ContextVar[str | None] = ContextVar("held", default=None)
 
 
 @contextmanager
 def lock(folder: Path, name: str, *, wait_seconds: float = 600.0) -> Iterator[None]:
     """Hold the lock `name` while the block runs. Raises Conflict when another process keeps it past `wait_seconds`."""
-    from filelock import FileLock, Timeout
-
-    folder.mkdir(parents=True, exist_ok=True)
+    if (other := _held.get()) is not None:
+        raise RuntimeError(f"lock {name} asked for while {other} is held: two processes could wait for each other")
     path = folder / (name.replace("/", "-") + ".lock")
-    try:
-        with FileLock(str(path), timeout=wait_seconds):
-            yield
-    except Timeout as error:
+    with refusals(folder.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = _acquire(path, time.monotonic() + wait_seconds)
+    if handle is None:
         raise Conflict(
             "another process is doing this work",
             where=name,
-            found=f"lock held for {wait_seconds:g} s",
+            found=f"lock held for {wait_seconds:g} s{_holder(path)}",
             expected="the lock to be free",
             todo="wait for the other run, then start again",
+        )
+    token = _held.set(name)
+    try:
+        yield
+    finally:
+        _held.reset(token)
+        os.close(handle)
+
+
+def remove_unheld(folder: Path) -> list[Path]:
+    """Take away lock files that nobody holds; one who waits for such a file notices and makes it again."""
+    gone: list[Path] = []
+    for path in unheld(folder):
+        handle = _try(path)
+        if handle is not None:
+            path.unlink()
+            os.close(handle)
+            gone.append(path)
+    return gone
+
+
+def unheld(folder: Path) -> list[Path]:
+    """Lock files that nobody holds now."""
+    found: list[Path] = []
+    for path in sorted(folder.glob("*.lock")):
+        handle = _try(path)
+        if handle is not None:
+            os.close(handle)
+            found.append(path)
+    return found
+
+
+def _acquire(path: Path, until: float) -> int | None:
+    while True:
+        handle = _try(path)
+        if handle is not None:
+            # For the person who asks who holds it; nothing reads it but the message.
+            with suppress(OSError):
+                os.truncate(handle, 0)
+                os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            return handle
+        if time.monotonic() > until:
+            return None
+        time.sleep(_POLL_SECONDS)
+
+
+def _try(path: Path) -> int | None:
+    """The lock file, open and locked; None when another holds it or it has been taken away meanwhile."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_nlink:
+            return handle
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        os.close(handle)
+        raise Finding(
+            "a disk without locks",
+            where=str(path.parent),
+            found=str(error),
+            expected="a file system with flock: any local one, or NFS 4",
+            todo="set DCI_WAREHOUSE to a folder on such a disk",
         ) from error
+    os.close(handle)
+    return None
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f", now by {path.read_text(encoding='utf-8')}"
+    except (OSError, UnicodeDecodeError):
+        return ""

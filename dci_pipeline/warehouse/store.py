@@ -9,8 +9,6 @@ import hashlib
 import io
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,8 +20,10 @@ import polars as pl
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.retrying import is_transient
+from dci_pipeline.warehouse.formats import refuse_newer
 from dci_pipeline.warehouse.layout import PART, Layout
 from dci_pipeline.warehouse.locks import lock
+from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.seals import SEAL_KEY, UNSEALED, difference, seal
 from dci_pipeline.warehouse.stamps import DATA_KEY, MADE_KEY, Stamp, code_version
 
@@ -45,6 +45,8 @@ class Warehouse:
 
     def __init__(self, root: Path, index: str):
         self.layout = Layout(root, index)
+        self._seen: dict[Path, tuple[int, ...]] | None = None
+        refuse_newer(root)
 
     @property
     def index(self) -> str:
@@ -61,6 +63,7 @@ class Warehouse:
     def fresh(self, stage: str, table: str, period: Period | None, stamp: Stamp, *, partner: str | None = None) -> bool:
         """Whether the committed partition was made from exactly this, or came out the same from it."""
         path = self.layout.table(stage, table, period, partner)
+        self._note(path)
         held = self._metadata(path)
         return held.get(MADE_KEY) == stamp.made_by and _said(path) == stamp.text(held[DATA_KEY])
 
@@ -78,7 +81,9 @@ class Warehouse:
         self, stage: str, table: str, period: Period | None = None, *, partner: str | None = None
     ) -> str | None:
         """Content hash of a committed partition, or None when there is none."""
-        return self._metadata(self.layout.table(stage, table, period, partner)).get(DATA_KEY)
+        path = self.layout.table(stage, table, period, partner)
+        self._note(path)
+        return self._metadata(path).get(DATA_KEY)
 
     def rows(self, stage: str, table: str, period: Period | None = None) -> int:
         """Rows of a committed partition, from its footer. Raises Finding for a damaged one."""
@@ -106,21 +111,28 @@ class Warehouse:
         changed = before.get(DATA_KEY) != data_version
         if changed or before.get(MADE_KEY) != stamp.made_by or difference(path.read_bytes()) is not None:
             metadata = {DATA_KEY: data_version, MADE_KEY: stamp.made_by, SEAL_KEY: UNSEALED}
-            write_beside(path, seal(_parquet(frame, metadata)))
+            put(self.layout, path, seal(_parquet(frame, metadata)))
+            self._note(path, anew=True)
         # After the rows: a process that dies in between leaves a stamp of other rows, which vouches for nothing.
         text = stamp.text(data_version)
         if _said(path) != text:
-            write_beside(self.layout.stamp(path), text.encode(), durable=False)
+            put(self.layout, self.layout.stamp(path), text.encode(), durable=False)
         return Commit(path=path, rows=frame.height, data_version=data_version, changed=changed)
 
     def commit_document(
         self, stage: str, table: str, name: str, document: object, *, period: Period, partner: str
     ) -> Path:
-        """Write a JSON document beside the partitions of a table (a suite, a result), atomically."""
+        """Write a JSON document, a suite or a result, into a table's folder: atomically, sealed as rows are."""
         path = self.layout.table(stage, table, period, partner).with_name(name)
-        text = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True, default=str)
-        write_beside(path, text.encode())
+        sealed = {"document": document, "seal": UNSEALED}
+        text = json.dumps(sealed, ensure_ascii=False, indent=1, sort_keys=True, default=str)
+        put(self.layout, path, seal(text.encode()))
         return path
+
+    def holds(self, stage: str, table: str, period: Period, *, partner: str, names: Sequence[str] = (PART,)) -> bool:
+        """Whether the files of a slice are there: the stamp of one table may vouch for several."""
+        folder = self.layout.table(stage, table, period, partner).parent
+        return all((folder / name).is_file() for name in names)
 
     def read(
         self, stage: str, table: str, periods: Iterable[Period] | Period | None = None, *, partner: str | None = None
@@ -136,6 +148,7 @@ class Warehouse:
             wanted = [periods] if isinstance(periods, Period) else list(periods)
         paths = [self.layout.table(stage, table, period, partner) for period in wanted]
         for period, path in zip(wanted, paths, strict=True):
+            self._note(path)
             if not path.is_file():
                 raise Finding(
                     "not computed yet",
@@ -152,7 +165,13 @@ class Warehouse:
 
     def existing(self, stage: str, table: str, periods: Iterable[Period]) -> list[Period]:
         """Those of `periods` whose partition is committed, in order."""
-        return [period for period in periods if self.layout.table(stage, table, period).is_file()]
+        found: list[Period] = []
+        for period in periods:
+            path = self.layout.table(stage, table, period)
+            self._note(path)
+            if path.is_file():
+                found.append(period)
+        return found
 
     def written(self, stage: str, table: str, period: Period) -> int:
         """When a partition was last written, in nanoseconds; 0 when there is none."""
@@ -184,12 +203,26 @@ class Warehouse:
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder on the warehouse's disk for an engine to spill and sink into; gone when the block ends."""
-        folder = self.layout.home / ".scratch" / f"{os.getpid()}-{secrets.token_hex(4)}"
-        folder.mkdir(parents=True)
+        with place(self.layout) as own:
+            yield own.folder
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Notes every partition asked for in the block, for `moved`."""
+        before, self._seen = self._seen, {}
         try:
-            yield folder
+            yield
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            self._seen = before
+
+    def moved(self) -> list[Path]:
+        """The partitions asked for, and the one to be written, that another process has put others in place of."""
+        return [path for path, was in (self._seen or {}).items() if _which(path) != was]
+
+    def _note(self, path: Path, *, anew: bool = False) -> None:
+        """Notes which file a partition is, before it is looked at; the first look counts, or one's own writing."""
+        if self._seen is not None and (anew or path not in self._seen):
+            self._seen[path] = _which(path)
 
     def _refuse_mix(self, stage: str, table: str, contents: Sequence[bytes]) -> None:
         stamps = {_code_and_contract(pl.read_parquet_metadata(io.BytesIO(content))) for content in contents}
@@ -227,7 +260,7 @@ class Warehouse:
             where=path.relative_to(self.layout.root).as_posix(),
             found=found,
             expected=expected,
-            todo="delete this file and run again",
+            todo="delete this file and run again (dci doctor --mend does it)",
         )
 
 
@@ -239,23 +272,29 @@ def _said(path: Path) -> str | None:
         return None
 
 
-def write_beside(path: Path, content: bytes, *, durable: bool = True) -> None:
+def put(layout: Layout, path: Path, content: bytes, *, durable: bool = True) -> None:
     """Put `content` at `path` so that a reader sees the old file or the new one, whole.
 
     Not `durable`: after a power cut it may be lost or empty; for what is made again when it does not fit.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        with beside.open("wb") as file:
+    with place(layout) as own:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ready = own.folder / path.name
+        with ready.open("wb") as file:
             file.write(content)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        with suppress(FileNotFoundError):
-            beside.unlink()
+        os.replace(ready, path)
+
+
+def _which(path: Path) -> tuple[int, ...]:
+    """Which file it is: a commit puts another in its place."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _parquet(frame: pl.DataFrame, metadata: dict[str, str]) -> bytes:

@@ -8,6 +8,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from dci_pipeline.findings import Finding
 from dci_pipeline.framework import Framework
 from dci_pipeline.framework_files import read_framework
 from dci_pipeline.marts.promise import promised
@@ -94,7 +95,7 @@ def test_a_failed_build_leaves_the_last_good_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(Finding, match="the disk is full"):
         catalogue.build(warehouse, framework)
     assert nodes(path) == ["good"]
     assert [item.name for item in tmp_path.iterdir() if item.name.endswith(".tmp") or ".wal" in item.name] == []

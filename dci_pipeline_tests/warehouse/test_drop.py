@@ -426,7 +426,7 @@ def test_a_full_disk_is_said_and_leaves_the_file(post: Post, mounted: Path) -> N
     found = post.settled()
     assert "No space left" in found.trouble[NAME]
     assert [item.bundle.names for item in found.landed] == [small]
-    assert post.left() == [NAME] and not list(post.layout.incoming().glob("*"))
+    assert post.left() == [NAME] and not post.layout.work.exists()
     (mounted / "ballast").unlink()
     assert [item.bundle.names for item in post.look().landed] == [NAME]
 

@@ -152,7 +152,7 @@ def test_a_failed_write_leaves_the_old_partition_and_no_debris(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(Finding, match="the disk is full"):
         warehouse.commit("index", "points", FRAME.head(1), stamp=stamp(a="2"), period=MAY)
     assert path.read_bytes() == before
     assert sorted(item.name for item in path.parent.iterdir()) == ["part.parquet", "stamp.json"]

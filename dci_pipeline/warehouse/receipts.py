@@ -1,0 +1,42 @@
+"""Receipts: what is known of a delivery, sealed, with a copy beside it; whether files are as a receipt names them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dci_pipeline.warehouse.disk import sync
+from dci_pipeline.warehouse.layout import RECEIPT, RECEIPT_COPY
+from dci_pipeline.warehouse.seals import UNSEALED, difference, seal
+
+
+def is_whole(path: Path, sha256: str | None) -> bool:
+    """Whether a file is there and has this content, where it is known."""
+    return path.is_file() and (sha256 is None or content_of(path)["sha256"] == sha256)
+
+
+def content_of(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file, as a receipt names them."""
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def write_receipt(folder: Path, receipt: Mapping[str, Any]) -> None:
+    """The receipt, sealed, and a copy of it: bytes as received can be had again from the partner, a receipt cannot."""
+    text = json.dumps({**receipt, "seal": UNSEALED}, ensure_ascii=False, indent=1) + "\n"
+    for name in (RECEIPT_COPY, RECEIPT):
+        (folder / name).write_bytes(seal(text.encode()))
+        sync(folder / name)
+
+
+def receipt_is_whole(path: Path) -> bool:
+    """Whether a receipt is as it was written; one of before receipts were sealed is when it can be read."""
+    try:
+        content = path.read_bytes()
+        raw = json.loads(content)
+        return isinstance(raw, dict) and ("seal" not in raw or difference(content) is None) and "parts" in raw
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,102 @@
+"""A whole `dci run` killed at random instants: the next one finishes the work, and no run stays shown as running."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dci_pipeline.settings import Settings
+from dci_pipeline.warehouse import places
+from dci_pipeline.work import Work
+from dci_pipeline_tests.cli.conftest import Dci
+from dci_pipeline_tests.conftest import PROJECT
+
+SEED, KILLS = 4711, 10
+
+
+def tables(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted((root / "dci").rglob("*"))
+        if path.is_file() and "feeds" not in path.parts and path.name != "catalogue.json"
+    }
+
+
+def started(root: Path, *options: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DCI_WAREHOUSE": str(root)}
+    command = [sys.executable, "-m", "dci_pipeline.cli", "run", *options]
+    return subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.slow
+def test_ten_kills_of_a_whole_run(dci: Dci, home: Path, short_reference: Path) -> None:
+    import dagster as dg
+
+    from dci_pipeline.defs.launch import open_instance
+
+    dci("simulate", "--months", "2018-01:2018-02", "--rows", "800")
+    alone = home / "alone"
+    shutil.copytree(home / "warehouse", alone)
+    assert started(alone).wait(300) == 0
+
+    work = Work(Settings(home / "warehouse", short_reference, "polars"), "dci")
+    chance, met = random.Random(SEED), 0
+    for kill in range(KILLS):
+        process = started(work.settings.warehouse)
+        until = time.monotonic() + 120
+        while process.poll() is None and not places.live(work.warehouse.layout) and time.monotonic() < until:
+            time.sleep(0.02)
+        wait = chance.uniform(0, 5)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        said, _ = process.communicate(timeout=60)
+        met += process.returncode == -signal.SIGKILL
+        assert process.returncode in (0, -signal.SIGKILL), f"seed {SEED}, kill {kill} after {wait:.2f} s: {said}"
+    last = started(work.settings.warehouse)
+    said, _ = last.communicate(timeout=300)
+    assert last.returncode == 0, said
+    assert tables(work.settings.warehouse) == tables(alone)
+    assert not places.leftovers(work.warehouse.layout) and not work.warehouse.layout.work.exists()
+    with open_instance(work) as instance:
+        from dci_pipeline.defs.launch import fail_dead_runs
+
+        fail_dead_runs(work, instance)
+        runs = instance.get_runs()
+        assert {run.status for run in runs} <= {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
+        failed = [run for run in runs if run.status == dg.DagsterRunStatus.FAILURE]
+        # A run that was killed says so.
+        for run in failed:
+            messages = [entry.user_message or entry.message for entry in instance.all_logs(run.run_id)]
+            assert any("was killed" in message for message in messages), messages
+    print(f"{met} of {KILLS} kills met a run, {len(failed)} runs marked as failed")
+    assert met and failed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("second", ["2018-04", "2018-03"], ids=["another month", "the same month"])
+def test_two_runs_at_once_end_as_one_after_the_other(dci: Dci, home: Path, short_reference: Path, second: str) -> None:
+    dci("simulate", "--months", "2018-01:2018-04", "--rows", "800")
+    assert dci("run", "--direct", "--months", "2018-01:2018-02").code == 0
+    root, alone = home / "warehouse", home / "alone"
+    shutil.copytree(root, alone)
+    for month in ("2018-03", second):
+        assert started(alone, "--months", month).wait(300) == 0
+    both = [started(root, "--months", month) for month in ("2018-03", second)]
+    for process in both:
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    # Annual tables and what is published read both months: a last look has at most those left to do.
+    for at in (alone, root):
+        assert started(at).wait(300) == 0
+    assert tables(root) == tables(alone)
+    assert not Work(Settings(root, short_reference, "polars"), "dci").warehouse.layout.work.exists()
