@@ -82,7 +82,9 @@ def _one(warehouse: Path, span: str, stages: str) -> None:
 
 def _child(warehouse: Path, span: str, stages: str = "all") -> dict[str, object]:
     command = [sys.executable, __file__, "--one", str(warehouse), span, "--stages", stages]
-    done = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
+    # The checkout this file lies in, whatever is installed.
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -100,6 +102,7 @@ def _measure(folder: Path, deliveries: Path | None) -> dict[str, object]:
     whole, grown, single = folder / "whole", folder / "grown", folder / "single"
     for target in (whole, grown, single):
         shutil.copytree(source / "dci" / "feeds", target / "dci" / "feeds", copy_function=os.link)
+    sys.path.insert(0, str(PROJECT))
     from dci_pipeline import refresh
 
     months = refresh.delivered_periods(_work(whole))[0]
