@@ -1,6 +1,6 @@
 """Locks that serialise equal work and do not outlive a killed holder: the kernel lets go of them with the process.
 
-No process waits for a lock while it holds another, so none can wait for each other. Processes of several machines are
+No process waits for a lock while it holds another that is waited for, so none can wait for each other. Processes of several machines are
 serialised where the disk passes locks on, as NFS 4 does; a disk without any is refused.
 """
 
@@ -24,7 +24,10 @@ _held: ContextVar[str | None] = ContextVar("held", default=None)
 
 @contextmanager
 def lock(folder: Path, name: str, *, wait_seconds: float = 600.0) -> Iterator[None]:
-    """Hold the lock `name` while the block runs. Raises Conflict when another process keeps it past `wait_seconds`."""
+    """Hold the lock `name` while the block runs. Raises Conflict when another process keeps it past `wait_seconds`.
+
+    One asked for with `wait_seconds=0` is waited for by nobody: its holder may ask for another.
+    """
     if (other := _held.get()) is not None:
         raise RuntimeError(f"lock {name} asked for while {other} is held: two processes could wait for each other")
     path = folder / (name.replace("/", "-") + ".lock")
@@ -39,7 +42,7 @@ def lock(folder: Path, name: str, *, wait_seconds: float = 600.0) -> Iterator[No
             expected="the lock to be free",
             todo="wait for the other run, then start again",
         )
-    token = _held.set(name)
+    token = _held.set(name if wait_seconds else None)
     try:
         yield
     finally:
