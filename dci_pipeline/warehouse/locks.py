@@ -1,7 +1,7 @@
 """Locks that serialise equal work and do not outlive a killed holder: the kernel lets go of them with the process.
 
-No process waits for a lock while it holds another that is waited for, so none can wait for each other. Processes of several machines are
-serialised where the disk passes locks on, as NFS 4 does; a disk without any is refused.
+No process waits for a lock while it holds another that is waited for, so none can wait for each other. Processes of
+several machines are serialised where the disk passes locks on, as NFS 4 does; a disk without any is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-from dci_pipeline.findings import Conflict, Finding
+from dci_pipeline.findings import Conflict, Refusal
 from dci_pipeline.warehouse.disk import refusals
 
 _POLL_SECONDS = 0.05
@@ -98,7 +98,7 @@ def _try(path: Path) -> int | None:
         pass
     except OSError as error:
         os.close(handle)
-        raise Finding(
+        raise Refusal(
             "a disk without locks",
             where=str(path.parent),
             found=str(error),

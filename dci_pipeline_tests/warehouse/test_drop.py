@@ -386,7 +386,7 @@ def test_more_files_than_a_look_remembers_come_in_turn(post: Post) -> None:
 def test_one_look_at_a_time(post: Post) -> None:
     post.put(NAME)
     post.look()
-    with lock(post.layout.locks, "dci-collect"), pytest.raises(Conflict, match="another look"):
+    with lock(post.layout.locks, "dci-collect", wait_seconds=0), pytest.raises(Conflict, match="another look"):
         post.look(after=SETTLE)
     assert post.left() == [NAME] and len(post.look(after=SETTLE).landed) == 1
 
