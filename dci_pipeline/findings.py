@@ -46,3 +46,7 @@ class Held(Finding):
 
 class Conflict(Finding):
     """Somebody else is doing the same work, or the inputs changed underneath: try again."""
+
+
+class Unfit(Finding):
+    """The warehouse itself, not what was brought to it: its disk full or read-only, a file of it damaged."""
