@@ -44,9 +44,9 @@ class Held(Finding):
     """A period that may not go on: a blocking check failed or an input has not arrived. Nothing is broken."""
 
 
-class Refusal(Finding):
-    """The system does not let us write: a full disk, a missing right. Nothing is wrong with what was given."""
-
-
 class Conflict(Finding):
     """Somebody else is doing the same work, or the inputs changed underneath: try again."""
+
+
+class Unfit(Finding):
+    """The warehouse itself, not what was brought to it: its disk full or read-only, a file of it damaged."""

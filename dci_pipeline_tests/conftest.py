@@ -119,10 +119,12 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) 
         return pickle.loads((folder / "made").read_bytes())
 
 
-def small_contracts(folder: Path, *, reference: tuple[str, str], narrow: bool = False) -> Path:
+def small_contracts(
+    folder: Path, *, reference: tuple[str, str], narrow: bool = False, source: Path = CONTRACTS
+) -> Path:
     """A copy of the contracts whose index has a shorter reference period, so that a world of a few months is whole."""
     copy = folder / "data_contracts"
-    shutil.copytree(CONTRACTS, copy)
+    shutil.copytree(source, copy)
     path = copy / "dci" / "index.yaml"
     text = path.read_text(encoding="utf-8")
     before = text

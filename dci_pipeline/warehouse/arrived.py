@@ -6,7 +6,6 @@ file leaves the drop folder, and goes once telling is known to have worked. One 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -14,6 +13,7 @@ from dci_pipeline.data_files import content_hash
 from dci_pipeline.periods import Period, parse
 from dci_pipeline.warehouse import deliveries
 from dci_pipeline.warehouse.layout import Layout
+from dci_pipeline.warehouse.store import put
 
 # feed and period, with the state of its deliveries.
 Notes = dict[tuple[str, Period], str]
@@ -27,11 +27,7 @@ def state(layout: Layout, feed: str, period: Period) -> str:
 
 def note(layout: Layout, feed: str, period: Period) -> None:
     """Something was landed for a feed × period."""
-    folder = layout.arrived()
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{feed}@{period}.{os.getpid()}"
-    beside.write_text(state(layout, feed, period), encoding="utf-8")
-    os.replace(beside, folder / f"{feed}@{period}")
+    put(layout, layout.arrived() / f"{feed}@{period}", state(layout, feed, period).encode())
 
 
 def notes(layout: Layout, cadence: str) -> Notes:

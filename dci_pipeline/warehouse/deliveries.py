@@ -20,7 +20,7 @@ import polars as pl
 
 from dci_pipeline.contracts import FeedContract, Versions
 from dci_pipeline.feeds import typing
-from dci_pipeline.findings import Finding
+from dci_pipeline.findings import Finding, Unfit
 from dci_pipeline.framework import Framework
 from dci_pipeline.periods import Period
 from dci_pipeline.warehouse import refusals
@@ -435,7 +435,7 @@ def refuse_damaged(delivery: Delivery) -> None:
 
 def _read(path: Path, period: Period) -> Delivery:
     if not receipt_is_whole(path):
-        raise Finding(
+        raise Unfit(
             "a damaged receipt",
             where=str(path),
             found="other bytes than were written",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dci_pipeline.findings import Finding, Refusal
+from dci_pipeline.findings import Finding, Unfit
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -24,7 +24,7 @@ _OF = {"polars", "duckdb", "_duckdb", "pyarrow", "sqlite3", "sqlalchemy"}
 
 @contextmanager
 def refusals(root: Path) -> Iterator[None]:
-    """Raises Refusal for a full or read-only disk under `root`, whichever library met it; nothing else is changed."""
+    """Raises Finding for a full or read-only disk under `root`, whichever library met it; nothing else is changed."""
     try:
         yield
     except Finding:
@@ -36,12 +36,12 @@ def refusals(root: Path) -> Iterator[None]:
         raise said from error
 
 
-def _said(root: Path, error: Exception) -> Refusal | None:
+def _said(root: Path, error: Exception) -> Finding | None:
     number = error.errno if isinstance(error, OSError) else None
     text = str(error) if type(error).__module__.split(".")[0] in _OF or number is None else ""
     at = str(getattr(error, "filename2", None) or getattr(error, "filename", None) or root)
     if number in _FULL or _FULL_TEXT.search(text):
-        return Refusal(
+        return Unfit(
             "the disk is full",
             where=at,
             found=f"{_free(root)} ({error})",
@@ -49,7 +49,7 @@ def _said(root: Path, error: Exception) -> Refusal | None:
             todo=f"make room on the disk of {root} (dci gc lists what can go), then run the same again",
         )
     if number in _REFUSED or _REFUSED_TEXT.search(text):
-        return Refusal(
+        return Unfit(
             "the warehouse cannot be written to",
             where=at,
             found=str(error),

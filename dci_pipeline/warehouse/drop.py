@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dci_pipeline.contracts import FeedContract, Versions
 from dci_pipeline.feeds.file_names import Names, Place, shown
-from dci_pipeline.findings import Conflict, Finding, Refusal
+from dci_pipeline.findings import Conflict, Finding, Unfit
 from dci_pipeline.settings import Settings
 from dci_pipeline.warehouse import arrived, deliveries
 from dci_pipeline.warehouse.deliveries import Landing
@@ -124,9 +124,9 @@ def _land(
             drop.remove(taken)
         except Conflict as conflict:
             look.waiting |= dict.fromkeys(names, conflict.problem)
-        except Refusal as refusal:
-            # The file is good, the disk is not: it stays where it is.
-            look.trouble |= dict.fromkeys(names, f"the system refused: {refusal.problem}, {refusal.found}")
+        except Unfit as unfit:
+            # Not the file's fault: it stays where it is for the next look.
+            look.trouble |= dict.fromkeys(names, str(unfit))
         except Finding as finding:
             look.refused.append(Refused(bundle.names, finding, drop.refuse(taken, finding)))
         else:

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from dci_pipeline.findings import Finding
+from dci_pipeline.findings import Unfit
 
 FORMAT = 2
 _FILE = "format.json"
@@ -28,7 +28,7 @@ def held(root: Path) -> int | None:
     except (ValueError, KeyError, TypeError):
         number = None
     if not isinstance(number, int) or number < 1:
-        raise Finding(
+        raise Unfit(
             "the warehouse's format cannot be told",
             where=str(path),
             found="no number",
@@ -42,7 +42,7 @@ def refuse_newer(root: Path) -> None:
     """Raises Finding for a warehouse that a newer version wrote."""
     number = held(root) if (root / _FILE).exists() else None
     if number is not None and number > FORMAT:
-        raise Finding(
+        raise Unfit(
             "a warehouse written by a newer version",
             where=str(root),
             found=f"format {number}",

@@ -1,7 +1,8 @@
 """Locks that serialise equal work and do not outlive a killed holder: the kernel lets go of them with the process.
 
-No process waits for a lock while it holds another that is waited for, so none can wait for each other. Processes of
-several machines are serialised where the disk passes locks on, as NFS 4 does; a disk without any is refused.
+No process waits for a lock while it holds one that others may wait for, so none can wait for each other. One that is
+asked for without waiting counts not: nobody waits for it. Processes of several machines are
+serialised where the disk passes locks on, as NFS 4 does; a disk without any is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-from dci_pipeline.findings import Conflict, Refusal
+from dci_pipeline.findings import Conflict, Unfit
 from dci_pipeline.warehouse.disk import refusals
 
 _POLL_SECONDS = 0.05
@@ -24,11 +25,8 @@ _held: ContextVar[str | None] = ContextVar("held", default=None)
 
 @contextmanager
 def lock(folder: Path, name: str, *, wait_seconds: float = 600.0) -> Iterator[None]:
-    """Hold the lock `name` while the block runs. Raises Conflict when another process keeps it past `wait_seconds`.
-
-    One asked for with `wait_seconds=0` is waited for by nobody: its holder may ask for another.
-    """
-    if (other := _held.get()) is not None:
+    """Hold the lock `name` while the block runs. Raises Conflict when another process keeps it past `wait_seconds`."""
+    if wait_seconds and (other := _held.get()) is not None:
         raise RuntimeError(f"lock {name} asked for while {other} is held: two processes could wait for each other")
     path = folder / (name.replace("/", "-") + ".lock")
     with refusals(folder.parent):
@@ -42,7 +40,7 @@ def lock(folder: Path, name: str, *, wait_seconds: float = 600.0) -> Iterator[No
             expected="the lock to be free",
             todo="wait for the other run, then start again",
         )
-    token = _held.set(name if wait_seconds else None)
+    token = _held.set(name if wait_seconds else _held.get())
     try:
         yield
     finally:
@@ -98,7 +96,7 @@ def _try(path: Path) -> int | None:
         pass
     except OSError as error:
         os.close(handle)
-        raise Refusal(
+        raise Unfit(
             "a disk without locks",
             where=str(path.parent),
             found=str(error),

@@ -13,7 +13,7 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.warehouse import formats
 from dci_pipeline.warehouse.store import Warehouse
 from dci_pipeline_tests.cli.conftest import Dci, dci, home, short_reference  # noqa: F401 - fixtures
-from dci_pipeline_tests.conftest import PROJECT
+from dci_pipeline_tests.conftest import PROJECT, small_contracts
 
 BEFORE = "a694590"
 
@@ -50,10 +50,19 @@ def test_a_warehouse_of_the_version_before_is_taken_over(
     if done.returncode:
         pytest.skip(f"the history of the project is not here: {done.stderr.strip()}")
     try:
+        of_then = home / "contracts_of_then"
+        of_then.mkdir()
+        contracts = small_contracts(
+            of_then, reference=("2018-01", "2018-02"), narrow=True, source=old / "data_contracts"
+        )
         for arguments in (("simulate", "--months", "2018-01:2018-02", "--rows", "800"), ("run", "--direct")):
             command = [sys.executable, "-m", "dci_pipeline.cli", *arguments]
             subprocess.run(
-                command, cwd=old, env={**os.environ, "PYTHONPATH": str(old)}, check=True, capture_output=True
+                command,
+                cwd=old,
+                env={**os.environ, "PYTHONPATH": str(old), "DCI_CONTRACTS": str(contracts)},
+                check=True,
+                capture_output=True,
             )
     finally:
         subprocess.run(["git", "-C", str(PROJECT), "worktree", "remove", "--force", str(old)], check=True)
