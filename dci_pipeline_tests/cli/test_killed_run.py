@@ -85,16 +85,18 @@ def test_ten_kills_of_a_whole_run(dci: Dci, home: Path, short_reference: Path) -
 @pytest.mark.slow
 @pytest.mark.parametrize("second", ["2018-04", "2018-03"], ids=["another month", "the same month"])
 def test_two_runs_at_once_end_as_one_after_the_other(dci: Dci, home: Path, short_reference: Path, second: str) -> None:
-    dci("simulate", "--months", "2018-01:2018-04", "--rows", "800")
-    assert dci("run", "--direct", "--months", "2018-01:2018-02").code == 0
+    dci("simulate", "--months", "2018-01:2018-02", "--rows", "800")
+    assert dci("run", "--direct").code == 0
+    dci("simulate", "--months", "2018-03:2018-04", "--rows", "800")
     root, alone = home / "warehouse", home / "alone"
     shutil.copytree(root, alone)
     for month in ("2018-03", second):
-        assert started(alone, "--months", month).wait(300) == 0
+        # 1: the other month has been delivered, is not among those asked for and is said to be held back.
+        assert started(alone, "--months", month).wait(300) in (0, 1)
     both = [started(root, "--months", month) for month in ("2018-03", second)]
     for process in both:
         said, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, said
+        assert process.returncode in (0, 1), said
     # Annual tables and what is published read both months: a last look has at most those left to do.
     for at in (alone, root):
         assert started(at).wait(300) == 0
