@@ -75,7 +75,10 @@ def refresh_index(
         screen.say("No period is complete.", style="yellow")
         said_waiting(waiting)
         raise typer.Exit(1)
-    every = ready if wanted is None else refresh.delivered_periods(work)[0]
+    # Beside the periods asked for those computed already may rest on them; the others wait until they are asked for.
+    every = ready
+    if wanted is not None:
+        every = work.warehouse.existing("normalise", "shares", refresh.delivered_periods(work)[0])
     out_of_date = plan.due(work, ready, sorted({*every, *ready}))
     if not out_of_date:
         screen.say(
