@@ -61,7 +61,7 @@ def link_starts(framework: Framework, periods: Iterable[Period]) -> list[Period]
 
 def stale(work: Work, periods: Sequence[Period]) -> Plan:
     """What a refresh of `periods` would compute: the partitions that are out of date, and those that rest on them."""
-    return _closure(work, periods, looked_at=frozenset(periods))
+    return due(work, periods, periods)
 
 
 def due(work: Work, arrived: Sequence[Period], periods: Sequence[Period], *, try_held: bool = True) -> Plan:

@@ -78,8 +78,9 @@ def refresh_index(
     # Beside the periods asked for those computed already may rest on them; the others wait until they are asked for.
     every = ready
     if wanted is not None:
-        every = work.warehouse.existing("normalise", "shares", refresh.delivered_periods(work)[0])
-    out_of_date = plan.due(work, ready, sorted({*every, *ready}))
+        computed = work.warehouse.existing("normalise", "shares", refresh.delivered_periods(work)[0])
+        every = sorted({*computed, *ready})
+    out_of_date = plan.due(work, ready, every)
     if not out_of_date:
         screen.say(
             f"Nothing to do: {screen.count(total_partitions(work, ready), 'partition')} up to date "
@@ -91,7 +92,7 @@ def refresh_index(
         partitions("Out of date", out_of_date)
         return None, waiting
     left = total_partitions(work, every) - sum(map(len, out_of_date.values()))
-    report = _compute(work, sorted({*every, *ready}), out_of_date, direct=direct)
+    report = _compute(work, every, out_of_date, direct=direct)
     if left:
         screen.say(f"{screen.count(left, 'partition')} were up to date and left alone.")
     return report, waiting
