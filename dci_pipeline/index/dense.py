@@ -25,9 +25,16 @@ def positions(frame: pl.DataFrame, axes: Sequence[tuple[str, pl.Series]]) -> tup
     """Row by row, where each key column stands on its axis; every value must be on it."""
     found: list[Integers] = []
     for column, values in axes:
-        order = pl.DataFrame({column: values}).with_row_index("position")
-        joined = frame.select(column).join(order, on=column, how="left", maintain_order="left")
-        found.append(joined.get_column("position").cast(pl.Int64).to_numpy().astype(np.int64))
+        column_of = frame.get_column(column)
+        if values.dtype == pl.String:
+            # Numbered by hash; a join says the same at ten times the cost. A value that is on no axis raises.
+            numbers = column_of.cast(pl.Enum(values)).to_physical().to_numpy()
+        else:
+            on, of = values.to_numpy(), column_of.to_numpy()
+            numbers = np.searchsorted(on, of)
+            if numbers.size and not np.array_equal(on[np.minimum(numbers, len(on) - 1)], of):
+                raise ValueError(f"{column} has values that are not on its axis")
+        found.append(numbers.astype(np.int64))
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from dci_pipeline.findings import Finding
@@ -43,12 +44,7 @@ class Layout:
 
     def table(self, stage: str, table: str, period: Period | None = None, partner: str | None = None) -> Path:
         """The file of one partition of one table."""
-        folder = self.home / stage / table
-        if period is not None:
-            folder = folder / period.path
-        if partner is not None:
-            folder = folder / f"partner={checked_partner(partner)}"
-        return folder / PART
+        return _table(self.home, stage, table, period, partner)
 
     @staticmethod
     def stamp(part: Path) -> Path:
@@ -72,6 +68,17 @@ class Layout:
     def arrived(self) -> Path:
         """Notes of what was landed from the drop folder and has not been told to the engine yet."""
         return self.home / "feeds" / ".arrived"
+
+
+@lru_cache(maxsize=100_000)
+def _table(home: Path, stage: str, table: str, period: Period | None, partner: str | None) -> Path:
+    # Asked for several times a partition; putting a path together takes longer than looking at its file.
+    folder = home / stage / table
+    if period is not None:
+        folder = folder / period.path
+    if partner is not None:
+        folder = folder / f"partner={checked_partner(partner)}"
+    return folder / PART
 
 
 def checked_partner(partner: str) -> str:
