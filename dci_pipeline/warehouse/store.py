@@ -12,7 +12,6 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +49,7 @@ class _Decoded:
     which: tuple[int, ...]
     made_by: str
     frame: pl.DataFrame
-
-    @cached_property
-    def size(self) -> int:
-        return int(self.frame.estimated_size())
+    size: int
 
 
 class Warehouse:
@@ -63,6 +59,7 @@ class Warehouse:
         self.layout = Layout(root, index)
         self._seen: dict[Path, tuple[int, ...]] | None = None
         self._frames: dict[Path, _Decoded] = {}
+        self._remembered = 0  # bytes
         self._footers: dict[Path, tuple[tuple[int, ...], dict[str, str]]] = {}
         refuse_newer(root)
 
@@ -245,13 +242,17 @@ class Warehouse:
         """The rows of a partition; those of a file that is still the one read before are not read again."""
         which = _which(path)
         found = self._frames.pop(path, None)
+        if found is not None:
+            self._remembered -= found.size
         if found is None or found.which != which:
             content = self._content(path)
             made_by = pl.read_parquet_metadata(io.BytesIO(content)).get(MADE_KEY, "{}")
-            found = _Decoded(which, made_by, pl.read_parquet(content))
-        self._frames[path] = found  # last in, last out
-        while len(self._frames) > 1 and sum(item.size for item in self._frames.values()) > _REMEMBERED_BYTES:
-            self._frames.pop(next(iter(self._frames)))
+            frame = pl.read_parquet(content)
+            found = _Decoded(which, made_by, frame, int(frame.estimated_size()))
+        self._frames[path] = found  # asked for last, forgotten last
+        self._remembered += found.size
+        while self._remembered > _REMEMBERED_BYTES and len(self._frames) > 1:
+            self._remembered -= self._frames.pop(next(iter(self._frames))).size
         return found
 
     def _refuse_mix(self, stage: str, table: str, made_by: Collection[str]) -> None:
