@@ -1,7 +1,7 @@
 """Where things are and which engine works: the few choices a machine makes, from the environment.
 
-DCI_WAREHOUSE, DCI_CONTRACTS, DCI_ENGINE, DCI_DROP, DCI_DROP_SETTLE, DCI_TIMEZONE. Method, structure and thresholds are
-not settings: they are data_contracts/.
+DCI_WAREHOUSE, DCI_CONTRACTS, DCI_ENGINE, DCI_ENGINE_MEMORY, DCI_DROP, DCI_DROP_SETTLE, DCI_TIMEZONE. Method, structure
+and thresholds are not settings: they are data_contracts/.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class Settings:
     warehouse: Path
     contracts: Path
     engine: str
+    # What the engine may work in, in bytes, beside what the process has: above it the work is cut up or spilled.
+    engine_memory: int = 700_000_000
     # Where partners put their files when the environment says so, and how long one has to be left alone to be whole.
     drop: Path | None = None
     settle: float = 60.0
@@ -78,6 +80,7 @@ def read_settings() -> Settings:
         warehouse=warehouse,
         contracts=contracts,
         engine=engine,
+        engine_memory=_megabytes("DCI_ENGINE_MEMORY", 700) * 1_000_000,
         drop=Path(drop).resolve() if drop else None,
         settle=_seconds("DCI_DROP_SETTLE", 60.0),
     )
@@ -111,6 +114,20 @@ def _seconds(name: str, usual: float) -> float:
             "not a length of time", where=name, found=given, expected="seconds, such as 60", todo=f"correct {name}"
         )
     return seconds
+
+
+def _megabytes(name: str, usual: int) -> int:
+    """An amount of memory from the environment. Raises Finding for anything but a whole number from 100 on."""
+    given = os.environ.get(name) or str(usual)
+    if not given.isascii() or not given.isdigit() or int(given) < 100:
+        raise Finding(
+            "not an amount of memory",
+            where=name,
+            found=given,
+            expected="megabytes, 100 or more",
+            todo=f"correct {name}",
+        )
+    return int(given)
 
 
 def automation() -> bool:

@@ -256,7 +256,7 @@ def _judge(
 ) -> Slice:
     leaves = work.framework.leaves_at(contract.feed, period)
     rejected = folder / f"rejected-{period}.parquet"
-    with engines.engine(work.settings.engine, temp_directory=folder) as engine:
+    with engines.engine(work.settings.engine, memory=work.settings.engine_memory, temp_directory=folder) as engine:
         found = heavy.scan(
             engine,
             engine.scan([typed]),

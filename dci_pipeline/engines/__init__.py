@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dci_pipeline.engines.protocol import Engine
+from dci_pipeline.engines.protocol import MEMORY, Engine
 from dci_pipeline.findings import Finding
 
 NAMES = ("polars", "duckdb")
@@ -19,20 +19,21 @@ __all__ = ["NAMES", "Engine", "engine"]
 
 
 @contextmanager
-def engine(name: str, *, temp_directory: Path | None = None) -> Generator[Engine]:
+def engine(name: str, *, memory: int = MEMORY, temp_directory: Path | None = None) -> Generator[Engine]:
     """The engine of that name, closed at the end of the block.
 
-    `temp_directory` is where an engine that spills to disk may do so; without it nothing is spilled.
+    memory: bytes it may work in, beside what the process has; `temp_directory` is where an engine that spills to disk
+    may do so; without it nothing is spilled.
     Raises Finding for a name that is not in NAMES.
     """
     if name == "polars":
         from dci_pipeline.engines.polars import Polars
 
-        yield Polars()
+        yield Polars(memory=memory)
     elif name == "duckdb":
         from dci_pipeline.engines.duckdb import DuckDB
 
-        opened = DuckDB(temp_directory=temp_directory)
+        opened = DuckDB(memory=memory, temp_directory=temp_directory)
         try:
             yield opened
         finally:

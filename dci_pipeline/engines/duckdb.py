@@ -10,6 +10,7 @@ import duckdb
 import narwhals.stable.v2 as nw
 
 from dci_pipeline.engines.dtypes import canonical
+from dci_pipeline.engines.protocol import MEMORY
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 class DuckDB:
     """Satisfies engines.Engine. Relations of two instances cannot be joined."""
 
-    def __init__(self, *, temp_directory: Path | None = None, threads: int | None = None) -> None:
-        config: dict[str, str | bool | int | float | list[str]] = {"preserve_insertion_order": "false"}
+    rows_at_once = None  # it spills
+
+    def __init__(self, *, memory: int = MEMORY, temp_directory: Path | None = None, threads: int | None = None) -> None:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "preserve_insertion_order": "false",
+            "memory_limit": f"{memory}B",
+        }
         # An in-memory database would otherwise spill into .tmp of the working directory.
         config["temp_directory"] = "" if temp_directory is None else str(temp_directory)
         if threads is not None:

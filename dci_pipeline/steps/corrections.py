@@ -48,7 +48,10 @@ def _look(work: Work, feed: str, correction: Correction, period: Period) -> Look
     # Each guard sees what the corrections before it left.
     before = mine[: mine.index(correction) + 1]
     try:
-        with engines.engine(work.settings.engine) as engine, work.warehouse.scratch() as scratch:
+        with (
+            work.warehouse.scratch() as scratch,
+            engines.engine(work.settings.engine, memory=work.settings.engine_memory, temp_directory=scratch) as engine,
+        ):
             typed = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
             corrected(engine, engine.scan([typed]), before, contract=contract, period=period)
     except Held as held:

@@ -145,7 +145,10 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
     names = pl.DataFrame(
         {"file": pl.Series(range(len(delivery.parts)), dtype=pl.Int32), "name": [part.name for part in delivery.parts]}
     )
-    with engines.engine(work.settings.engine) as engine, warehouse.scratch() as scratch:
+    with (
+        warehouse.scratch() as scratch,
+        engines.engine(work.settings.engine, memory=work.settings.engine_memory, temp_directory=scratch) as engine,
+    ):
         typed = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
         rows, corrections = engine.scan([typed]), work.framework.corrections_of(feed, period, partner)
         applied: pl.DataFrame | None = None

@@ -17,8 +17,8 @@ from dci_pipeline.contracts import FeedContract
 from dci_pipeline.corrections import DROP, FLAG, Correction, Expected, Value
 from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
-from dci_pipeline.validation.duplicates import Engine
 from dci_pipeline.validation.flags import mentions
+from dci_pipeline.validation.stretches import Engine
 from dci_pipeline.validation.sums import HALF, LARGEST
 
 TABLE = {

@@ -6,23 +6,16 @@ others break key.unique; if any column differs, all of them do.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
 from dci_pipeline.contracts import FeedContract
+from dci_pipeline.validation.stretches import Engine, key_ranges
 
 # A row's place in the delivery as one number: no part file has 2^40 records.
 POSITION: nw.Expr = nw.col("file").cast(nw.Int64) * (1 << 40) + nw.col("file_row")
-
-
-class Engine(Protocol):
-    """The part of an engine that a scan uses."""
-
-    def small(self, frame: pl.DataFrame) -> nw.LazyFrame[Any]: ...
-
-    def collect(self, lazy: nw.LazyFrame[Any]) -> pl.DataFrame: ...
 
 
 def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContract) -> pl.DataFrame | None:
@@ -31,8 +24,9 @@ def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContrac
     keyed = lazy.filter(*[~nw.col(name).is_null() for name in key])
     # One pass finds the repeated keys; whole rows are compared only for these. A cheaper count of distinct keys first
     # would save a third of it for a delivery without repeats and cost two thirds more for one with.
-    repeated = engine.collect(
-        keyed.group_by(*key).agg(nw.len().alias("_rows")).filter(nw.col("_rows") > 1).select(*key)
+    repeated = pl.concat(
+        engine.collect(part.group_by(*key).agg(nw.len().alias("_rows")).filter(nw.col("_rows") > 1).select(*key))
+        for part in key_ranges(engine, keyed, key)
     )
     if repeated.is_empty():
         return None

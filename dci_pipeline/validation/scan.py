@@ -7,7 +7,7 @@ and sums are read off that small frame, so every engine, row order and file spli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,14 @@ import polars as pl
 from dci_pipeline.contracts import FeedContract
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
-from dci_pipeline.validation.duplicates import POSITION, Engine, repeated_keys
+from dci_pipeline.validation.duplicates import POSITION, repeated_keys
 from dci_pipeline.validation.flags import flag_words, row_flags, word_count
+from dci_pipeline.validation.stretches import Engine, stretches
 from dci_pipeline.validation.sums import PLACE, Adding, Leaf
 
 ADDED = {"file": nw.Int32, "file_row": nw.Int64, "unparsed": nw.String}
+# Groups are put together when there are that many: about 100 MB.
+_GROUPS_AT_ONCE = 1_000_000
 _TYPES = {"string": nw.String, "integer": nw.Int64, "number": nw.Float64, "date": nw.Date, "boolean": nw.Boolean}
 
 
@@ -65,9 +68,9 @@ def scan(
     _check(lazy, contract)
     adding = Adding(contract, tuple(leaves), tuple(splits))
     work = _Work(engine, lazy, contract, period, partner, aliases, adding)
-    grouped = work.grouped(lazy)
+    grouped = work.grouped(stretches(engine, lazy))
     repeats = repeated_keys(engine, lazy, contract)
-    doubled = None if repeats is None else work.grouped(work.rejected_repeats(repeats))
+    doubled = None if repeats is None else work.grouped([work.rejected_repeats(repeats)])
     counts = work.counts(grouped, doubled)
     rejected = int(counts["unexpected"][-1])
     accepted = work.accepted(grouped, doubled)
@@ -117,17 +120,35 @@ class _Work:
         named = {"known": unknown, "in_scope": nw.col("_outside")}
         return found | {rule.id: named[rule.kind] for rule in self.contract.rules if rule.kind in named}
 
-    def grouped(self, rows: nw.LazyFrame[Any]) -> pl.DataFrame:
+    def grouped(self, rows: Sequence[nw.LazyFrame[Any]]) -> pl.DataFrame:
         """[place, dimensions, rule bits] -> rows and, of rows that break none, what they add; `_bad` breaks any.
 
-        Rows with an `unparsed` text break a rule each; they are looked at again, on their own, for which.
+        Of rows in as many parts as the engine needs. Rows with an `unparsed` text break a rule each; they are looked at
+        again, on their own, for which.
         """
-        grouped = self.group(rows, readable=True)
+        grouped = self.added_up(self.group(part, readable=True) for part in rows)
         unread = pl.col(self.words[0]) < 0
         if grouped.filter(unread).height:
-            rest = self.group(rows.filter(~nw.col("unparsed").is_null()), readable=False)
+            unparsed = ~nw.col("unparsed").is_null()
+            rest = self.added_up(self.group(part.filter(unparsed), readable=False) for part in rows)
             grouped = pl.concat([grouped.filter(~unread), rest], how="diagonal")
         return grouped.with_columns(_bad=pl.any_horizontal(pl.col(word) != 0 for word in self.words))
+
+    def added_up(self, parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        """The groups of all parts, each once: counts and sums add, and fit where those of one pass would."""
+        waiting: list[pl.DataFrame] = []
+        for part in parts:
+            waiting.append(part)
+            if len(waiting) > 1 and sum(frame.height for frame in waiting) > _GROUPS_AT_ONCE:
+                waiting = [self.merged(waiting)]
+        return waiting[0] if len(waiting) == 1 else self.merged(waiting)
+
+    def merged(self, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        return pl.concat(parts).group_by(self.keys).agg(pl.all().sum())
+
+    @property
+    def keys(self) -> list[str]:
+        return [PLACE, *self.adding.dimensions, *self.words]
 
     def group(self, rows: nw.LazyFrame[Any], *, readable: bool) -> pl.DataFrame:
         """One pass over rows as `grouped` gives them. Readable: -1 for what an `unparsed` text breaks; else no sums."""
@@ -140,8 +161,7 @@ class _Work:
         if readable:
             clean = nw.all_horizontal(*[nw.col(name) == 0 for name in self.words], ignore_nulls=True)
             facts += self.adding.aggregates(clean)
-        keys = [PLACE, *self.adding.dimensions, *self.words]
-        return self.engine.collect(rows.group_by(*keys).agg(*facts))
+        return self.engine.collect(rows.group_by(*self.keys).agg(*facts))
 
     def rejected_repeats(self, repeats: pl.DataFrame) -> nw.LazyFrame[Any]:
         """The rows that break key.unique: all that disagree, and all but the first that agree."""

@@ -28,7 +28,7 @@ from dci_pipeline.warehouse.seals import SEAL_KEY, UNSEALED, difference, seal
 from dci_pipeline.warehouse.stamps import DATA_KEY, MADE_KEY, Stamp, code_version
 
 _ROW_GROUP = 250_000
-# Of the tables read in a run most are asked for again: by the next table, the next period, the same period a year later.
+# Most tables read in a run are asked for again: by the next table, the next period, the same period a year later.
 _REMEMBERED_BYTES = 512 << 20
 
 

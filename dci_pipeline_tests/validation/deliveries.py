@@ -11,6 +11,7 @@ import polars as pl
 
 from dci_pipeline import contract_files, engines
 from dci_pipeline.contracts import FeedContract
+from dci_pipeline.engines.protocol import MEMORY
 from dci_pipeline.periods import parse
 from dci_pipeline.validation.scan import Scan, scan
 
@@ -168,6 +169,7 @@ def run(
     of: FeedContract,
     leaves: tuple[Leaf, ...] = LEAVES,
     splits: tuple[tuple[str, str], ...] = (),
+    memory: int = MEMORY,
 ) -> tuple[Scan, list[dict[str, Any]]]:
     """The scan of these parts, and its quarantine's rows."""
     paths: list[Path] = []
@@ -177,7 +179,7 @@ def run(
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_parquet(path)
         paths.append(path)
-    with engines.engine(engine) as opened:
+    with engines.engine(engine, memory=memory, temp_directory=folder) as opened:
         found = scan(
             opened,
             opened.scan(paths),
