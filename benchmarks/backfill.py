@@ -102,6 +102,7 @@ def _measure(folder: Path, deliveries: Path | None) -> dict[str, object]:
     whole, grown, single = folder / "whole", folder / "grown", folder / "single"
     for target in (whole, grown, single):
         shutil.copytree(source / "dci" / "feeds", target / "dci" / "feeds", copy_function=os.link)
+        shutil.copy2(source / "format.json", target)
     sys.path.insert(0, str(PROJECT))
     from dci_pipeline import refresh
 
