@@ -44,9 +44,8 @@ ui: $(VENV)/.ready ## the Dagster UI on http://127.0.0.1:3000
 sql: $(VENV)/.ready ## a look at the published tables
 	@$(BIN)/dci sql "SELECT year, node, points, growth_yoy FROM index_year WHERE entity_type = 'nation' ORDER BY node, year"
 
-bench: $(VENV)/.ready-dev ## measure against the bare engines
-	@$(BIN)/python benchmarks/heavy_stage.py
-	@$(BIN)/python benchmarks/orchestration.py
+bench: $(VENV)/.ready-dev ## measure against the bare engines, and against the ratios stored
+	@$(BIN)/python benchmarks/run.py
 
 lock: ## resolve the versions again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui pyproject.toml -o requirements.lock

@@ -13,20 +13,20 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
-import resource
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from measuring import ROOT, keep, rounds, summary, tell, used
+
 INDEX, FEED, PARTNER, PERIOD = "dci", "cloud_usage", "cloud_a", "2019-04"
 LAYERS = ("IaaS", "PaaS", "SaaS")
 FAULTS = 0.0002
+GOAL = 1.25
+_BATCH = 5_000_000
 WAYS = {
     "bare duckdb": ("bare_duckdb", "counts"),
     "bare polars": ("bare_polars", "counts"),
@@ -53,13 +53,28 @@ def inputs() -> tuple[Any, Any, Any, Any, Any]:
     return contract, period, aliases, framework.leaves_of(FEED), framework.splits_of(FEED)
 
 
-def generate(path: Path, rows: int) -> None:
-    """A typed delivery: names of every kind, a few faults of each kind, a few repeated keys."""
+def generate(path: Path, rows: int, *, shuffled: bool = False) -> None:
+    """A typed delivery: names of every kind, a few faults of each kind, a few repeated keys; in order, or shuffled."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    order = np.random.default_rng(7).permutation(rows) + 1 if shuffled else np.arange(1, rows + 1)
+    writer = None
+    for start in range(0, rows, _BATCH):
+        table = _batch(order[start : start + _BATCH], start).to_arrow()
+        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+        writer.write_table(table, row_group_size=250_000)
+    if writer is not None:
+        writer.close()
+
+
+def _batch(numbers: Any, start: int) -> Any:
+    """Rows of these record numbers, the first of which is row `start` + 1; the same for the same start."""
     import numpy as np
     import polars as pl
 
     contract, period, aliases, *_ = inputs()
-    draw = np.random.default_rng(20190401)
+    draw, rows = np.random.default_rng([20190401, start]), len(numbers)
 
     def pick(values: list[str]) -> pl.Series:
         return pl.Series(values, dtype=pl.String).gather(draw.integers(0, len(values), rows))
@@ -69,9 +84,9 @@ def generate(path: Path, rows: int) -> None:
 
     names = aliases.filter(pl.col("scope") == "in")["alias"].to_list()
     outside = aliases.filter(pl.col("scope") == "out")["alias"][0]
-    number = pl.Series(np.arange(1, rows + 1))
+    number = pl.Series(numbers)
     unread, copied = fault(), fault()
-    frame = (
+    return (
         pl.DataFrame(
             {
                 "partner": pl.select(pl.when(fault()).then(pl.lit("other")).otherwise(pl.lit(PARTNER)).alias("p"))["p"],
@@ -116,12 +131,11 @@ def generate(path: Path, rows: int) -> None:
             .otherwise("usage_units")
             .alias("usage_units"),
             pl.lit(0, dtype=pl.Int32).alias("file"),
-            number.alias("file_row"),
+            pl.Series(np.arange(start + 1, start + rows + 1)).alias("file_row"),
             pl.when(unread).then(pl.lit("usage_units: not an integer 'x'")).alias("unparsed"),
         )
         .with_columns(record_id=pl.when(fault()).then(pl.lit("no id ") + pl.col("record_id")).otherwise("record_id"))
     )
-    frame.write_parquet(path)
 
 
 def ours(engine: str, task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
@@ -279,59 +293,12 @@ def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     return {rule: number for rule, number in counts.items() if number}, found
 
 
-def measure(way: str, path: Path) -> dict[str, Any]:
-    """One process: what it used, and what it found as a hash."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", way, "--data", str(path)],
-        check=True,
-        text=True,
-        capture_output=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"cpu_s": cpu, "wall_s": wall, **json.loads(done.stdout.splitlines()[-1])}
-
-
-def one(way: str, path: Path) -> None:
+def one(way: str, path: Path) -> dict[str, Any]:
     how, task = WAYS[way]
-    found = (
-        {"bare_duckdb": bare_duckdb, "bare_polars": bare_polars}[how](task, path)
-        if how.startswith("bare")
-        else (ours(how, task, path))
-    )
+    bare = {"bare_duckdb": bare_duckdb, "bare_polars": bare_polars}
+    found = bare[how](task, path) if how in bare else ours(how, task, path)
     text = json.dumps([sorted(found[0].items()), [list(row) for row in found[1]]])
-    # ru_maxrss of a child begins at its parent's size; the kernel's own high-water mark begins at exec.
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    print(
-        json.dumps(
-            {
-                "peak_mb": int(status["VmHWM"].split()[0]) / 1024,
-                "any": found[0].get("any", 0),
-                "hash": hashlib.sha256(text.encode()).hexdigest(),
-            }
-        )
-    )
-
-
-def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Medians, and the ratio of the median CPU to the cheaper floor's of the same task, and to the same engine's."""
-    figures = ("cpu_s", "wall_s", "peak_mb")
-    table = {
-        way: {key: round(statistics.median(run[key] for run in found), 2) for key in figures}
-        for way, found in runs.items()
-    }
-    for way, line in table.items():
-        same = [other for other in table if WAYS[other][1] == WAYS[way][1]]
-        floors = [table[other]["cpu_s"] for other in same if other.startswith("bare")]
-        if floors:
-            line["cpu_ratio"] = round(line["cpu_s"] / min(floors), 3)
-            engine = WAYS[way][0].removeprefix("bare_")
-            own = [table[other]["cpu_s"] for other in same if WAYS[other][0] == f"bare_{engine}"]
-            if own:
-                line["cpu_ratio_own"] = round(line["cpu_s"] / own[0], 3)
-    return table
+    return used() | {"any": found[0].get("any", 0), "hash": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def main() -> None:
@@ -339,42 +306,37 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=10_000_000)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--out", type=Path, help="write the figures of every run as JSON")
+    options.add_argument("--shuffled", action="store_true", help="record ids in no order")
     options.add_argument("--only", default="", help="ways separated by semicolons; all of them otherwise")
     options.add_argument("--data", type=Path, help="a typed delivery made before; generated otherwise")
     options.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.one:
-        one(given.one, given.data)
+        print(json.dumps(one(given.one, given.data)))
         return
     ways = [way.strip() for way in given.only.split(";") if way.strip()] or list(WAYS)
     with tempfile.TemporaryDirectory() as folder:
         path = given.data or Path(folder) / "typed.parquet"
         if not path.exists():
-            sys.path.insert(0, str(ROOT))
-            generate(path, given.rows)
-        runs: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
-        for number in range(given.rounds):
-            for way in ways if number % 2 == 0 else reversed(ways):
-                runs[way].append(measure(way, path))
+            generate(path, given.rows, shuffled=given.shuffled)
+        runs = rounds(__file__, {way: [way, "--data", str(path)] for way in ways}, given.rounds)
     for task in ("counts", "keys"):
         hashes = {run["hash"] for way, found in runs.items() if WAYS[way][1] == task for run in found}
         if len(hashes) > 1:
             raise SystemExit(f"{task}: the figures differ between ways")
-    table = summary(runs)
-    for way, line in table.items():
-        ratio = "".join(
-            f"  {label} {line[key]:.2f}"
-            for label, key in (("of the cheaper floor", "cpu_ratio"), ("of the engine's own", "cpu_ratio_own"))
-            if key in line
-        )
-        print(
-            f"{way:28} cpu {line['cpu_s']:6.2f} s  wall {line['wall_s']:6.2f} s  peak {line['peak_mb']:6.0f} MB{ratio}"
-        )
+    floors = {
+        way: [
+            other
+            for other in ways
+            if WAYS[way][0] in ("polars", "duckdb") and WAYS[other][0].startswith("bare") and WAYS[other][1] == task
+        ]
+        for way in ways
+        for task in [WAYS[way][1]]
+    }
+    table = summary(runs, floors)
+    tell(table, goal=GOAL)
     if given.out:
-        given.out.write_text(
-            json.dumps({"rows": given.rows, "rounds": given.rounds, "median": table, "runs": runs}, indent=1) + "\n",
-            encoding="utf-8",
-        )
+        keep(given.out, runs, table, rows=given.rows)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from heavy_stage import PARTNER, generate, inputs
-from measuring import rounds, summary, tell, used
+from measuring import keep, rounds, summary, tell, used
 
 GOAL = 1.5
 WAYS = {
@@ -121,8 +121,7 @@ def main() -> None:
     table = summary(runs, floors)
     tell(table, goal=GOAL)
     if given.out:
-        text = json.dumps({"rows": given.rows, "rounds": given.rounds, "median": table, "runs": runs}, indent=1)
-        given.out.write_text(text + "\n", encoding="utf-8")
+        keep(given.out, runs, table, rows=given.rows)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import resource
 import statistics
 import subprocess
@@ -65,3 +66,19 @@ def tell(table: Mapping[str, Mapping[str, float]], *, goal: float | None = None)
             f"{way:30} cpu {line['cpu_s']:7.2f} s  wall {line['wall_s']:7.2f} s  peak {line['peak_mb']:6.0f} MB"
             f"{ratio}{over}"
         )
+
+
+def keep(out: Path, runs: Mapping[str, Any], table: Mapping[str, Mapping[str, float]], **about: object) -> None:
+    """Every run, the medians and the ratios, as JSON."""
+    ratios = {way: line["cpu_ratio"] for way, line in table.items() if "cpu_ratio" in line}
+    said = {**about, "machine": machine(), "ratios": ratios, "median": table, "runs": runs}
+    out.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def machine() -> str:
+    """Cores, memory and versions: what the figures were measured on."""
+    import importlib.metadata as versions
+
+    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    parts = [f"{name} {versions.version(name)}" for name in ("polars", "duckdb", "dagster")]
+    return f"{os.cpu_count()} cores, {gigabytes:.0f} GiB, Python {platform.python_version()}, " + ", ".join(parts)
