@@ -7,13 +7,16 @@ and thresholds are not settings: they are data_contracts/.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dci_pipeline.findings import Finding
 
 ENGINES = ("polars", "duckdb")
+# A Spark Connect server; what follows the port are parameters, which may hold a token.
+_ADDRESS = re.compile(r"(sc://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})(?:/?|/;([^/?#@\s]*))")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Settings:
     # Where partners put their files when the environment says so, and how long one has to be left alone to be whole.
     drop: Path | None = None
     settle: float = 60.0
+    # What a connection to the engine needs besides its address, a token among it: never shown.
+    engine_parameters: str = field(default="", repr=False)
 
     def drop_of(self, index: str) -> Path:
         """The folder in which the files of one index arrive."""
@@ -47,15 +52,7 @@ def read_settings() -> Settings:
 
     Raises Finding for an unknown engine, a contracts folder that is not there, or a file where the warehouse should be.
     """
-    engine = os.environ.get("DCI_ENGINE", "polars")
-    if engine not in ENGINES:
-        raise Finding(
-            "unknown engine",
-            where="DCI_ENGINE",
-            found=engine,
-            expected=" or ".join(ENGINES),
-            todo="set DCI_ENGINE to one of these, or unset it for polars",
-        )
+    engine, parameters = _engine()
     contracts = Path(os.environ.get("DCI_CONTRACTS") or _beside_package("data_contracts")).resolve()
     if not contracts.is_dir():
         raise Finding(
@@ -80,10 +77,28 @@ def read_settings() -> Settings:
         warehouse=warehouse,
         contracts=contracts,
         engine=engine,
+        engine_parameters=parameters,
         engine_memory=_megabytes("DCI_ENGINE_MEMORY", 700) * 1_000_000,
         drop=Path(drop).resolve() if drop else None,
         settle=_seconds("DCI_DROP_SETTLE", 60.0),
     )
+
+
+def _engine() -> tuple[str, str]:
+    """The engine's name or address, and the parameters of its connection. Raises Finding without a word of these."""
+    given = os.environ.get("DCI_ENGINE") or "polars"
+    address = _ADDRESS.fullmatch(given)
+    if address is not None:
+        return address[1], address[2] or ""
+    if given not in ENGINES:
+        raise Finding(
+            "unknown engine",
+            where="DCI_ENGINE",
+            found=given if re.fullmatch(r"\w{1,20}", given) else "no address of the form expected, and no name",
+            expected=" or ".join(ENGINES) + ", or the address of a Spark Connect server: sc://host:port",
+            todo="set DCI_ENGINE to one of these, or unset it for polars",
+        )
+    return given, ""
 
 
 def timezone() -> str:

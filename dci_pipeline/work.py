@@ -18,8 +18,12 @@ from dci_pipeline.reads import Reading
 from dci_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
     import polars as pl
 
+    from dci_pipeline.engines import Engine
     from dci_pipeline.geography import Geography
     from dci_pipeline.warehouse.store import Warehouse
 
@@ -112,6 +116,18 @@ class Work:
         from dci_pipeline.warehouse.store import Warehouse
 
         return Warehouse(self.settings.warehouse, self.index)
+
+    def engine(self, scratch: Path) -> AbstractContextManager[Engine]:
+        """The engine of the settings, opened; `scratch` is a folder it may spill into."""
+        from dci_pipeline import engines
+
+        settings = self.settings
+        return engines.engine(
+            settings.engine,
+            memory=settings.engine_memory,
+            temp_directory=scratch,
+            parameters=settings.engine_parameters,
+        )
 
     @cached_property
     def types(self) -> pl.DataFrame:

@@ -15,7 +15,6 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from dci_pipeline import engines
 from dci_pipeline.cli import options, screen
 from dci_pipeline.contracts import FeedContract, Versions
 from dci_pipeline.feeds import typing
@@ -255,8 +254,8 @@ def _judge(
     work: Work, contract: FeedContract, typed: Path, *, period: Period, partner: str, names: Sequence[str], folder: Path
 ) -> Slice:
     leaves = work.framework.leaves_at(contract.feed, period)
-    rejected = folder / f"rejected-{period}.parquet"
-    with engines.engine(work.settings.engine, memory=work.settings.engine_memory, temp_directory=folder) as engine:
+    rejected: list[Path] = []
+    with work.engine(folder) as engine:
         found = heavy.scan(
             engine,
             engine.scan([typed]),
@@ -267,8 +266,8 @@ def _judge(
             leaves=leaves,
         )
         if found.quarantine is not None:
-            engine.sink(found.quarantine, rejected)
-    rows = pl.scan_parquet(rejected).head(SHOWN_ROWS).collect() if rejected.is_file() else pl.DataFrame()
+            rejected = engine.sink(found.quarantine, folder / f"rejected-{period}.parquet")
+    rows = pl.scan_parquet(rejected, glob=False).head(SHOWN_ROWS).collect() if rejected else pl.DataFrame()
     kinds = {kind for leaf in leaves for kind in work.framework.places_of(leaf)}
     members = kinds & {entity.type for entity in work.framework.place_types if entity.member}
     expected = work.geography.places_at(period).filter(pl.col("type").is_in(sorted(members)))["code"]

@@ -1,7 +1,8 @@
 """Where the heavy stage runs: one engine per name, opened for one piece of work and closed after it.
 
-An engine scans and sinks only the paths it is handed, and moves frames between Narwhals and Polars. What is computed is
-written in `validation`, once; no rule, sum or column name belongs here. An unknown engine is refused, never replaced.
+A name is `polars`, `duckdb`, or the address of a Spark Connect server. An engine scans and sinks only the paths it is
+handed, and moves frames between Narwhals and Polars. What is computed is written in `validation`, once; no rule, sum or
+column name belongs here. An engine that is unknown or cannot be reached is refused, never replaced.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ from pathlib import Path
 from dci_pipeline.engines.protocol import MEMORY, Engine
 from dci_pipeline.findings import Finding
 
+# Those that work in this process; besides, an address.
 NAMES = ("polars", "duckdb")
+ADDRESS = "sc://"
 
-__all__ = ["NAMES", "Engine", "engine"]
+__all__ = ["ADDRESS", "NAMES", "Engine", "engine"]
 
 
 @contextmanager
-def engine(name: str, *, memory: int = MEMORY, temp_directory: Path | None = None) -> Generator[Engine]:
+def engine(
+    name: str, *, memory: int = MEMORY, temp_directory: Path | None = None, parameters: str = ""
+) -> Generator[Engine]:
     """The engine of that name, closed at the end of the block.
 
     memory: bytes it may work in, beside what the process has; `temp_directory` is where an engine that spills to disk
-    may do so; without it nothing is spilled.
-    Raises Finding for a name that is not in NAMES.
+    may do so; without it nothing is spilled. `parameters` of a connection may hold a secret and are repeated nowhere.
+    Raises Finding for a name that is neither in NAMES nor an address, and for an engine that cannot be reached.
     """
     if name == "polars":
         from dci_pipeline.engines.polars import Polars
@@ -38,10 +43,18 @@ def engine(name: str, *, memory: int = MEMORY, temp_directory: Path | None = Non
             yield opened
         finally:
             opened.close()
+    elif name.startswith(ADDRESS):
+        from dci_pipeline.engines.spark import Spark
+
+        connected = Spark(name, parameters=parameters)
+        try:
+            yield connected
+        finally:
+            connected.close()
     else:
         raise Finding(
             "no such engine",
             found=name,
-            expected="one of " + ", ".join(NAMES),
+            expected="one of " + ", ".join(NAMES) + ", or sc://host:port",
             todo="correct the engine in the settings",
         )

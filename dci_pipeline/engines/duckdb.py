@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,11 +40,18 @@ class DuckDB:
     def small(self, frame: pl.DataFrame) -> nw.LazyFrame[Any]:
         return nw.from_native(self._connection.from_arrow(cast("object", frame.to_arrow())))
 
+    def keep(self, parts: Iterable[nw.LazyFrame[Any]]) -> nw.LazyFrame[Any] | None:
+        import polars as pl
+
+        rows = pl.concat(self.collect(part) for part in parts)
+        return None if rows.is_empty() else self.small(rows)
+
     def collect(self, lazy: nw.LazyFrame[Any]) -> pl.DataFrame:
         return canonical(cast("duckdb.DuckDBPyRelation", lazy.to_native()).pl())
 
-    def sink(self, lazy: nw.LazyFrame[Any], path: Path) -> None:
+    def sink(self, lazy: nw.LazyFrame[Any], path: Path) -> list[Path]:
         cast("duckdb.DuckDBPyRelation", lazy.to_native()).write_parquet(str(path), compression="zstd")
+        return [path]
 
     def close(self) -> None:
         self._connection.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,9 +29,14 @@ class Polars:
     def small(self, frame: pl.DataFrame) -> nw.LazyFrame[Any]:
         return nw.from_native(frame.lazy())
 
+    def keep(self, parts: Iterable[nw.LazyFrame[Any]]) -> nw.LazyFrame[Any] | None:
+        rows = pl.concat(self.collect(part) for part in parts)
+        return None if rows.is_empty() else self.small(rows)
+
     def collect(self, lazy: nw.LazyFrame[Any]) -> pl.DataFrame:
         native = cast("pl.LazyFrame", lazy.to_native())
         return canonical(native.collect(engine="streaming"))
 
-    def sink(self, lazy: nw.LazyFrame[Any], path: Path) -> None:
+    def sink(self, lazy: nw.LazyFrame[Any], path: Path) -> list[Path]:
         cast("pl.LazyFrame", lazy.to_native()).sink_parquet(path, compression="zstd")
+        return [path]

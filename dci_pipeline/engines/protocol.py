@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +15,10 @@ MEMORY = 700_000_000
 
 
 class Engine(Protocol):
-    """Frames stay lazy between `scan` or `small` and `collect` or `sink`; all of one engine may be joined."""
+    """Frames stay lazy between `scan` or `small` and `collect` or `sink`; all of one engine may be joined.
+
+    Raises Finding, from any of these, when it cannot be reached: no engine stands in for another.
+    """
 
     @property
     def rows_at_once(self) -> int | None:
@@ -30,6 +33,13 @@ class Engine(Protocol):
         """A small table brought to the engine, for joins."""
         ...
 
+    def keep(self, parts: Iterable[nw.LazyFrame[Any]]) -> nw.LazyFrame[Any] | None:
+        """The rows of one or more parts of one schema, worked out once for further use; None when there are none.
+
+        For more rows than `small` is meant for: an engine elsewhere keeps them there.
+        """
+        ...
+
     def collect(self, lazy: nw.LazyFrame[Any]) -> pl.DataFrame:
         """The result as a Polars frame with the same dtypes from every engine: counts and sums are Int64.
 
@@ -37,6 +47,9 @@ class Engine(Protocol):
         """
         ...
 
-    def sink(self, lazy: nw.LazyFrame[Any], path: Path) -> None:
-        """The result as one Parquet file, without holding it in memory where the engine can avoid it."""
+    def sink(self, lazy: nw.LazyFrame[Any], path: Path) -> list[Path]:
+        """The result as Parquet, without holding it in memory where the engine can avoid it: the files, in order.
+
+        One file at `path`, or a folder there with the part files of those who worked on it.
+        """
         ...

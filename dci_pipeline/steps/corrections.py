@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dci_pipeline import engines
 from dci_pipeline.corrections import Correction
 from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
@@ -48,10 +47,7 @@ def _look(work: Work, feed: str, correction: Correction, period: Period) -> Look
     # Each guard sees what the corrections before it left.
     before = mine[: mine.index(correction) + 1]
     try:
-        with (
-            work.warehouse.scratch() as scratch,
-            engines.engine(work.settings.engine, memory=work.settings.engine_memory, temp_directory=scratch) as engine,
-        ):
+        with work.warehouse.scratch() as scratch, work.engine(scratch) as engine:
             typed = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
             corrected(engine, engine.scan([typed]), before, contract=contract, period=period)
     except Held as held:

@@ -18,8 +18,8 @@ from dci_pipeline.corrections import DROP, FLAG, Correction, Expected, Value
 from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
 from dci_pipeline.validation.flags import mentions
+from dci_pipeline.validation.halves import HALF, LARGEST, divided, halves
 from dci_pipeline.validation.stretches import Engine
-from dci_pipeline.validation.sums import HALF, LARGEST
 
 TABLE = {
     "number": pl.Int32,
@@ -89,12 +89,13 @@ def examine(engine: Engine, lazy: nw.LazyFrame[Any], correction: Correction, *, 
     rows, expected = lazy.filter(_mask(correction)), correction.expect[period]
     facts: list[nw.Expr] = [nw.len().alias("_rows")]
     for number, name in enumerate(expected.sums):
-        high = nw.col(name) // HALF
-        facts += [high.sum().alias(f"_high{number}"), (nw.col(name) - high * HALF).sum().alias(f"_low{number}")]
+        high, low = halves(nw.col(name))
+        facts += [high.sum().alias(f"_high{number}"), low.sum().alias(f"_low{number}")]
     if correction.scale is not None:
         value, scale = nw.col(correction.scale.column), correction.scale
-        most = LARGEST // scale.multiply
-        lossy = (value // scale.divide * scale.divide != value) | (value > most) | (value < -most)
+        # A little below what fits, so that nothing in between passes 64 bits either.
+        most = (LARGEST - 2048) // scale.multiply
+        lossy = (value % scale.divide != 0) | (value > most) | (value < -most)
         facts.append(nw.when(lossy).then(nw.lit(1, nw.Int64)).otherwise(nw.lit(0, nw.Int64)).sum().alias("_inexact"))
     row = engine.collect(rows.select(*facts)).row(0, named=True)
     values = {
@@ -145,7 +146,7 @@ def _applied(lazy: nw.LazyFrame[Any], correction: Correction, contract: FeedCont
         value, scale = nw.col(correction.scale.column), correction.scale
         # What is not corrected becomes null before anything is multiplied: only guarded values are known to fit.
         mine = nw.when(mask).then(value)
-        scaled = nw.when(mask).then(mine * scale.multiply // scale.divide).otherwise(value)
+        scaled = nw.when(mask).then(divided(mine, scale.divide) * scale.multiply).otherwise(value)
         return lazy.with_columns(scaled.alias(scale.column))
     changed = {
         name: nw.when(mask).then(nw.lit(value, _DTYPES[contract.by_name[name].type])).otherwise(nw.col(name))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import narwhals.stable.v2 as nw
-import polars as pl
 
 from dci_pipeline.contracts import FeedContract
 from dci_pipeline.validation.stretches import Engine, key_ranges
@@ -18,19 +17,19 @@ from dci_pipeline.validation.stretches import Engine, key_ranges
 POSITION: nw.Expr = nw.col("file").cast(nw.Int64) * (1 << 40) + nw.col("file_row")
 
 
-def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContract) -> pl.DataFrame | None:
+def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContract) -> nw.LazyFrame[Any] | None:
     """[key columns, _agree, _first] of keys that more than one row has, or None when no key repeats."""
     key = list(contract.key)
     keyed = lazy.filter(*[~nw.col(name).is_null() for name in key])
     # One pass finds the repeated keys; whole rows are compared only for these. A cheaper count of distinct keys first
     # would save a third of it for a delivery without repeats and cost two thirds more for one with.
-    repeated = pl.concat(
-        engine.collect(part.group_by(*key).agg(nw.len().alias("_rows")).filter(nw.col("_rows") > 1).select(*key))
+    repeated = engine.keep(
+        part.group_by(*key).agg(nw.len().alias("_rows")).filter(nw.col("_rows") > 1).select(*key)
         for part in key_ranges(engine, keyed, key)
     )
-    if repeated.is_empty():
+    if repeated is None:
         return None
-    rows = keyed.join(engine.small(repeated), on=key, how="semi")
+    rows = keyed.join(repeated, on=key, how="semi")
     others = [column for column in contract.columns if column.name not in key]
     facts: list[nw.Expr] = [nw.len().alias("_rows"), POSITION.min().alias("_first")]
     agree: list[nw.Expr] = []
@@ -45,4 +44,4 @@ def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContrac
         agree.append((nw.col(given) == 0) | same.fill_null(False))
     compared = rows.group_by(*key).agg(*facts)
     alike = nw.all_horizontal(*agree, ignore_nulls=False) if agree else nw.col("_rows") > 0
-    return engine.collect(compared.select(*key, alike.alias("_agree"), "_first"))
+    return engine.keep([compared.select(*key, alike.alias("_agree"), "_first")])

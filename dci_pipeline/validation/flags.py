@@ -7,7 +7,7 @@ a value that could not be read breaks only `type`; a ragged row only `shape`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import narwhals.stable.v2 as nw
 
@@ -15,9 +15,12 @@ from dci_pipeline.contracts import Column, FeedContract
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 
-# Rust's regex and RE2 read these differently (Unicode against ASCII digits, letters, spaces), so a count would depend
-# on the engine.
-_UNPORTABLE = re.compile(r"(?<!\\)(?:\\\\)*(\\[dDwWsSbBpP])")
+# What Rust's regex, RE2 and Java read differently, so that a count would depend on the engine: classes and anchors by
+# letter (Unicode against ASCII; ends of lines), flags, sets within classes. Escaped signs and \n \r \t mean the same.
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_SET_IN_CLASS = re.compile(r"\[|&&|--|~~")
+_GROUP = re.compile(r"\((\?(?!:)[^)]?)")
 
 
 def row_flags(contract: FeedContract, *, period: Period, partner: str, readable: bool) -> dict[str, nw.Expr]:
@@ -73,16 +76,36 @@ def _value_flag(kind: str, column: Column | None, period: Period, partner: str) 
 def portable(column: Column) -> str:
     """The column's pattern, when every engine reads it the same way. Raises Finding otherwise."""
     pattern = column.pattern or ""
-    found = _UNPORTABLE.search(pattern)
+    inner = pattern[1:-1]
+    bare = _ESCAPE.sub("", _CLASS.sub("", inner))
+    found = next((sign for sign in _unportable(inner, bare) if sign), None)
     if found or not (pattern.startswith("^") and pattern.endswith("$")):
         raise Finding(
             "a pattern that engines read differently",
             where=f"property {column.name!r}",
             found=pattern,
             expected="^…$ and explicit classes such as [0-9] or [A-Za-z_]",
-            todo=f"write a class in place of {found.group(1)}" if found else "add ^ and $",
+            todo=f"write a class in place of {found}" if found else "add ^ and $",
         )
-    return pattern
+    # Java's $ matches before a last line break as well, and its dot stops at other line breaks than the line feed.
+    any_sign = "".join(
+        piece if piece.startswith(("[", "\\")) else piece.replace(".", r"[^\n]") for piece in _pieces(inner)
+    )
+    return f"^{any_sign}\\z"
+
+
+def _unportable(inner: str, bare: str) -> Iterator[str]:
+    """What engines read differently in a pattern without its anchors; `bare`: what is in no class and not escaped."""
+    yield from (f"\\{sign}" for sign in _ESCAPE.findall(inner) if sign.isalnum() and sign not in "nrt")
+    yield from (sign for sign in "^$" if sign in bare)
+    yield from (found[1] for found in _GROUP.finditer(bare))
+    for found in _CLASS.findall(inner):
+        yield from _SET_IN_CLASS.findall(_ESCAPE.sub("", found)[1:])
+
+
+def _pieces(inner: str) -> list[str]:
+    """A pattern cut into classes, escapes and what is between them."""
+    return re.findall(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|[^\[\\]+", inner, re.DOTALL)
 
 
 def _listed(column: Column) -> list[str] | list[int]:

@@ -163,9 +163,9 @@ class _Work:
             facts += self.adding.aggregates(clean)
         return self.engine.collect(rows.group_by(*self.keys).agg(*facts))
 
-    def rejected_repeats(self, repeats: pl.DataFrame) -> nw.LazyFrame[Any]:
+    def rejected_repeats(self, repeats: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """The rows that break key.unique: all that disagree, and all but the first that agree."""
-        keyed = self.lazy.join(self.engine.small(repeats), on=list(self.contract.key), how="inner")
+        keyed = self.lazy.join(repeats, on=list(self.contract.key), how="inner")
         return keyed.filter(~nw.col("_agree") | (nw.col("_first") != POSITION))
 
     def counts(self, grouped: pl.DataFrame, doubled: pl.DataFrame | None) -> pl.DataFrame:
@@ -196,12 +196,12 @@ class _Work:
             parts.append(self.adding.exact(doubled.filter(~pl.col("_bad")), sign=-1))
         return pl.concat(parts)
 
-    def quarantine(self, repeats: pl.DataFrame | None) -> nw.LazyFrame[Any]:
+    def quarantine(self, repeats: nw.LazyFrame[Any] | None) -> nw.LazyFrame[Any]:
         """The rejected rows with the ids of the rules they break. Texts are searched only in rows already rejected."""
         rows = self.placed(self.lazy)
         flags, detail = self.flags(readable=True), self.flags(readable=False)
         if repeats is not None:
-            rows = rows.join(self.engine.small(repeats), on=list(self.contract.key), how="left")
+            rows = rows.join(repeats, on=list(self.contract.key), how="left")
             again = ~nw.col("_agree") | (nw.col("_first") != POSITION)
             flags |= {rule.id: again for rule in self.contract.rules if rule.kind == "unique"}
             detail |= {rule.id: again for rule in self.contract.rules if rule.kind == "unique"}

@@ -6,7 +6,7 @@ outside them unread, or on a key's value; what is found in the parts adds up to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import narwhals.stable.v2 as nw
@@ -25,6 +25,8 @@ class Engine(Protocol):
         ...
 
     def small(self, frame: pl.DataFrame) -> nw.LazyFrame[Any]: ...
+
+    def keep(self, parts: Iterable[nw.LazyFrame[Any]]) -> nw.LazyFrame[Any] | None: ...
 
     def collect(self, lazy: nw.LazyFrame[Any]) -> pl.DataFrame: ...
 

@@ -16,9 +16,8 @@ import polars as pl
 
 from dci_pipeline.contracts import Column, FeedContract
 from dci_pipeline.findings import Finding
+from dci_pipeline.validation.halves import HALF, LARGEST, halves
 
-HALF = 1 << 32
-LARGEST = 2**63 - 1
 PLACE = "_place"
 SUMS = {"place": pl.String, "indicator": pl.String, "value": pl.Int64, "volume": pl.Int64, "records": pl.Int64}
 MEMBERS = {
@@ -242,8 +241,8 @@ def _added(value: nw.Expr, name: str, largest: int | None) -> list[nw.Expr]:
     """Four thousand million values below 2^31 cannot pass 64 bits; larger ones are added in halves."""
     if largest is not None and largest < HALF // 2:
         return [value.sum().alias(f"{name}_low")]
-    high = value // HALF
-    return [high.sum().alias(f"{name}_high"), (value - high * HALF).sum().alias(f"{name}_low")]
+    high, low = halves(value)
+    return [high.sum().alias(f"{name}_high"), low.sum().alias(f"{name}_low")]
 
 
 def _size(column: Column, origin: int) -> int | None:
