@@ -157,8 +157,9 @@ def ours(engine: str, task: str, path: Path) -> tuple[dict[str, int], list[Any]]
             leaves=leaves,
             splits=splits,
         )
-        if task == "quarantine" and found.quarantine is not None:
-            opened.sink(found.quarantine, path.with_name(f"quarantine-{engine}.parquet"))
+        if task == "quarantine":
+            for number, part in enumerate(found.quarantine):
+                opened.sink(part, path.with_name(f"quarantine-{engine}-{number}.parquet"))
     counts = {rule: number for rule, number in found.counts.select("rule", "unexpected").iter_rows() if number}
     members = found.members.select("place", "indicator", "column", "member", "value", "records")
     return counts, [*found.sums.select("place", "indicator", "value", "records").rows(), *members.rows()]

@@ -265,8 +265,8 @@ def _judge(
             aliases=names_of(work, contract.feed, period),
             leaves=leaves,
         )
-        if found.quarantine is not None:
-            rejected = engine.sink(found.quarantine, folder / f"rejected-{period}.parquet")
+        for number, part in enumerate(found.quarantine):
+            rejected += engine.sink(part, folder / f"rejected-{period}-{number}.parquet")
     rows = pl.scan_parquet(rejected, glob=False).head(SHOWN_ROWS).collect() if rejected else pl.DataFrame()
     kinds = {kind for leaf in leaves for kind in work.framework.places_of(leaf)}
     members = kinds & {entity.type for entity in work.framework.place_types if entity.member}

@@ -41,8 +41,10 @@ def first_offending(work: Work, period: Period, feed: str) -> list[Mapping[str, 
     """The first ten rejected rows of a feed × period, with partner, file, row and the rules they break."""
     shown: list[Mapping[str, object]] = []
     for partner in work.warehouse.slices("validation", f"{feed}_quarantine", period):
-        frame = work.warehouse.read("validation", f"{feed}_quarantine", period, partner=partner)
-        for row in frame.head(SHOWN_ROWS - len(shown)).iter_rows(named=True):
+        frame = work.warehouse.head(
+            "validation", f"{feed}_quarantine", period, partner=partner, rows=SHOWN_ROWS - len(shown)
+        )
+        for row in frame.iter_rows(named=True):
             shown.append({"partner": partner, **{name: row[name] for name in row if name != "partner"}})
     return shown
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import polars as pl
 
+from dci_pipeline.contracts import FeedContract
 from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Finding, Held
 from dci_pipeline.periods import Period
@@ -18,6 +20,7 @@ from dci_pipeline.validation import scan as heavy
 from dci_pipeline.validation import verdict as judged
 from dci_pipeline.validation.corrections import corrected
 from dci_pipeline.warehouse import deliveries
+from dci_pipeline.warehouse.large import GROUP_ROWS
 from dci_pipeline.warehouse.retyping import typed_under
 from dci_pipeline.warehouse.stamps import Stamp
 from dci_pipeline.work import CheckResult, Outcome, Work
@@ -141,9 +144,6 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
     deliveries.refuse_damaged(delivery)
     from dci_pipeline.validation.expectations import judge
 
-    names = pl.DataFrame(
-        {"file": pl.Series(range(len(delivery.parts)), dtype=pl.Int32), "name": [part.name for part in delivery.parts]}
-    )
     with warehouse.scratch() as scratch, work.engine(scratch) as engine:
         typed = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
         rows, corrections = engine.scan([typed]), work.framework.corrections_of(feed, period, partner)
@@ -160,26 +160,17 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
             leaves=work.framework.leaves_at(feed, period),
             splits=work.framework.splits_at(feed, period),
         )
-        if found.quarantine is None:
-            rejected = engine.collect(engine.scan([typed]).head(0)).with_columns(rules=pl.lit(None, dtype=pl.String))
-        else:
-            rejected = pl.read_parquet(engine.sink(found.quarantine, scratch / "quarantine.parquet"), glob=False)
-            _refuse_loss(rejected.height, found.rejected, f"{feed} {period} {partner}")
-    rejected = (
-        rejected.join(names, on="file", how="left")
-        .sort("name", "file_row")
-        .select(
-            file="name",
-            file_row="file_row",
-            rules="rules",
-            unparsed="unparsed",
-            **{column.name: column.name for column in contract.columns},
-        )
-    )
+        files = [
+            file
+            for number, part in enumerate(found.quarantine)
+            for file in engine.sink(part, scratch / f"quarantine-{number}.parquet")
+        ]
+        _refuse_loss(files, found.rejected, f"{feed} {period} {partner}")
+        frames = _rejected(files, engine.collect(rows.head(0)), delivery, contract)
+        warehouse.commit_frames("validation", f"{feed}_quarantine", frames, stamp=stamp, period=period, partner=partner)
     judgement = judge(found.counts, contract=contract, name=f"{feed} {period} {partner}")
     commit = partial(warehouse.commit, "validation", stamp=stamp, period=period, partner=partner)
     commit(f"{feed}_rule_counts", found.counts)
-    commit(f"{feed}_quarantine", rejected)
     commit(f"{feed}_sums", found.sums)
     commit(f"{feed}_members", found.members)
     if applied is not None:
@@ -192,8 +183,33 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
     return True
 
 
-def _refuse_loss(rows: int, rejected: int, where: str) -> None:
+def _rejected(
+    files: Sequence[Path], empty: pl.DataFrame, delivery: deliveries.Delivery, contract: FeedContract
+) -> Iterator[pl.DataFrame]:
+    """The rejected rows by file and row, with the names of the files; first a frame without rows."""
+    names = pl.DataFrame(
+        {"file": pl.Series(range(len(delivery.parts)), dtype=pl.Int32), "name": [part.name for part in delivery.parts]}
+    )
+    columns = {column.name: column.name for column in contract.columns}
+
+    def shown(rows: pl.DataFrame) -> pl.DataFrame:
+        # The parts of a delivery are numbered in the order of their names.
+        named = rows.join(names, on="file", how="left", maintain_order="left")
+        return named.select(file="name", file_row="file_row", rules="rules", unparsed="unparsed", **columns)
+
+    yield shown(empty.with_columns(rules=pl.lit(None, dtype=pl.String)))
+    for file in files:
+        for start in range(0, _height(file), GROUP_ROWS):
+            yield shown(pl.scan_parquet(file, glob=False).slice(start, GROUP_ROWS).collect())
+
+
+def _height(file: Path) -> int:
+    return int(pl.scan_parquet(file, glob=False).select(pl.len()).collect().item())
+
+
+def _refuse_loss(files: Sequence[Path], rejected: int, where: str) -> None:
     """Raises Finding when the engine wrote fewer or more rows than it counted: nothing is set aside unseen."""
+    rows = sum(map(_height, files))
     if rows != rejected:
         raise Finding(
             "a quarantine that is not all there",

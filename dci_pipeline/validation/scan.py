@@ -36,7 +36,7 @@ class Scan:
     sums: [place, indicator, value, volume, records] over accepted rows with a value, sorted; a pair without any is not
     there. volume: the measure alone where the value is measure x quality, null for other leaves.
     members: [place, indicator, column, member, value, records] of the splits asked for, likewise.
-    quarantine: None, or a plan for the rejected rows: file, file_row, rules, unparsed, the columns; sorted by row.
+    quarantine: plans for the rejected rows, in order: file, file_row, rules, unparsed, the columns; each sorted by row.
     """
 
     rows: int
@@ -44,7 +44,7 @@ class Scan:
     counts: pl.DataFrame
     sums: pl.DataFrame
     members: pl.DataFrame
-    quarantine: nw.LazyFrame[Any] | None
+    quarantine: tuple[nw.LazyFrame[Any], ...]
 
 
 def scan(
@@ -68,7 +68,8 @@ def scan(
     _check(lazy, contract)
     adding = Adding(contract, tuple(leaves), tuple(splits))
     work = _Work(engine, lazy, contract, period, partner, aliases, adding)
-    grouped = work.grouped(stretches(engine, lazy))
+    parts = stretches(engine, lazy)
+    grouped = work.grouped(parts)
     repeats = repeated_keys(engine, lazy, contract)
     doubled = None if repeats is None else work.grouped([work.rejected_repeats(repeats)])
     counts = work.counts(grouped, doubled)
@@ -81,7 +82,7 @@ def scan(
         counts=counts,
         sums=adding.by_leaf(accepted, where),
         members=adding.by_member(accepted, where),
-        quarantine=work.quarantine(repeats) if rejected else None,
+        quarantine=tuple(work.quarantine(part, repeats) for part in parts) if rejected else (),
     )
 
 
@@ -196,9 +197,9 @@ class _Work:
             parts.append(self.adding.exact(doubled.filter(~pl.col("_bad")), sign=-1))
         return pl.concat(parts)
 
-    def quarantine(self, repeats: nw.LazyFrame[Any] | None) -> nw.LazyFrame[Any]:
-        """The rejected rows with the ids of the rules they break. Texts are searched only in rows already rejected."""
-        rows = self.placed(self.lazy)
+    def quarantine(self, part: nw.LazyFrame[Any], repeats: nw.LazyFrame[Any] | None) -> nw.LazyFrame[Any]:
+        """The rejected rows of a part with the ids of the rules they break; texts are searched in these rows only."""
+        rows = self.placed(part)
         flags, detail = self.flags(readable=True), self.flags(readable=False)
         if repeats is not None:
             rows = rows.join(repeats, on=list(self.contract.key), how="left")

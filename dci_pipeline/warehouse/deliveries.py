@@ -290,7 +290,7 @@ def write_typed(
     rows: dict[Period, int] = {}
     # A dictionary of values that hardly repeat costs a quarter of the writing and makes the file larger.
     apart = {column.name for role in ("record_id", "measure") for column in contract.roles(role)}
-    repeating = [*(column.name for column in contract.columns if column.name not in apart), "file", "unparsed"]
+    repeating: Any = [*(column.name for column in contract.columns if column.name not in apart), "file", "unparsed"]
     try:
         for number, (part, path) in enumerate(parts):
             tally: dict[str, Any] = {}

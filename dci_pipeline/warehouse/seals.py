@@ -11,15 +11,15 @@ from __future__ import annotations
 import hashlib
 
 SEAL_KEY = "dci.seal"
-_MARK = b"dci:sha256:"
-_BLANK = b"-" * 64
-UNSEALED = (_MARK + _BLANK).decode()
+MARK = b"dci:sha256:"
+BLANK = b"-" * 64
+UNSEALED = (MARK + BLANK).decode()
 
 
 def seal(content: bytes) -> bytes:
     """`content`, which carries `UNSEALED`, with its digest in that place."""
     start = _place(content)
-    return b"".join((content[:start], _digest(content, start), content[start + len(_BLANK) :]))
+    return b"".join((content[:start], _digest(content, start), content[start + len(BLANK) :]))
 
 
 def difference(content: bytes) -> tuple[str, str] | None:
@@ -27,7 +27,7 @@ def difference(content: bytes) -> tuple[str, str] | None:
     start = _place(content)
     if start < 0:
         return "no seal", "a file with its own SHA-256 in it"
-    found, expected = _digest(content, start), content[start : start + len(_BLANK)]
+    found, expected = _digest(content, start), content[start : start + len(BLANK)]
     if found == expected:
         return None
     return f"SHA-256 {found.decode()}", f"SHA-256 {expected.decode('ascii', 'backslashreplace')}"
@@ -35,13 +35,13 @@ def difference(content: bytes) -> tuple[str, str] | None:
 
 def _place(content: bytes) -> int:
     """Where the digest stands: the last one counts, as the footer is last. Negative when there is none."""
-    mark = content.rfind(_MARK)
-    return mark + len(_MARK) if mark >= 0 else -1
+    mark = content.rfind(MARK)
+    return mark + len(MARK) if mark >= 0 else -1
 
 
 def _digest(content: bytes, start: int) -> bytes:
     view = memoryview(content)
     digest = hashlib.sha256(view[:start])
-    digest.update(_BLANK)
-    digest.update(view[start + len(_BLANK) :])
+    digest.update(BLANK)
+    digest.update(view[start + len(BLANK) :])
     return digest.hexdigest().encode()

@@ -20,6 +20,7 @@ import polars as pl
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.retrying import is_transient
+from dci_pipeline.warehouse import large
 from dci_pipeline.warehouse.formats import refuse_newer
 from dci_pipeline.warehouse.layout import PART, Layout
 from dci_pipeline.warehouse.locks import lock
@@ -127,11 +128,53 @@ class Warehouse:
         if changed or before.get(MADE_KEY) != stamp.made_by or difference(path.read_bytes()) is not None:
             put(self.layout, path, content)
             self._note(path, anew=True)
+        self._vouch(path, stamp, data_version)
+        return Commit(path=path, rows=frame.height, data_version=data_version, changed=changed)
+
+    def commit_frames(
+        self,
+        stage: str,
+        table: str,
+        frames: Iterable[pl.DataFrame],
+        *,
+        stamp: Stamp,
+        period: Period | None = None,
+        partner: str | None = None,
+    ) -> Commit:
+        """As `commit`, for rows that come in frames and are more than memory may hold; the first frame may be empty."""
+        path = self.layout.table(stage, table, period, partner)
+        blanks = _blanks(stamp.made_by)
+        with place(self.layout) as own:
+            ready = own.folder / path.name
+            rows = large.write(ready, frames, blanks)
+            data_version = large.sha256(ready)
+            before = self._metadata(path)
+            changed = before.get(DATA_KEY) != data_version
+            if changed or before.get(MADE_KEY) != stamp.made_by or large.difference(path) is not None:
+                large.fill(ready, {blanks[DATA_KEY]: data_version, blanks[MADE_KEY]: stamp.made_by})
+                large.seal(ready)
+                with ready.open("rb") as file:
+                    os.fsync(file.fileno())
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(ready, path)
+                self._note(path, anew=True)
+        self._vouch(path, stamp, data_version)
+        return Commit(path=path, rows=rows, data_version=data_version, changed=changed)
+
+    def head(self, stage: str, table: str, period: Period, *, partner: str, rows: int) -> pl.DataFrame:
+        """The first rows of a partition, which is not read whole. Raises Finding when it is damaged."""
+        path = self.layout.table(stage, table, period, partner)
+        self._note(path)
+        wrong = large.difference(path)
+        if wrong is not None:
+            raise self._damaged(path, *wrong)
+        return pl.scan_parquet(path, glob=False, hive_partitioning=False).head(rows).collect()
+
+    def _vouch(self, path: Path, stamp: Stamp, data_version: str) -> None:
         # After the rows: a process that dies in between leaves a stamp of other rows, which vouches for nothing.
         text = stamp.text(data_version)
         if _said(path) != text:
             put(self.layout, self.layout.stamp(path), text.encode(), durable=False)
-        return Commit(path=path, rows=frame.height, data_version=data_version, changed=changed)
 
     def commit_document(
         self, stage: str, table: str, name: str, document: object, *, period: Period, partner: str
@@ -335,7 +378,7 @@ def _which(path: Path) -> tuple[int, ...]:
 
 def _versioned(frame: pl.DataFrame, made_by: str) -> tuple[bytes, str]:
     """The file of a partition, sealed, and its data version: the hash of the file with what made it left blank."""
-    blanks = {DATA_KEY: _blank("version", 64), MADE_KEY: _blank("made_by", len(made_by)), SEAL_KEY: UNSEALED}
+    blanks = _blanks(made_by)
     buffer = io.BytesIO()
     # Level 1 takes half the time of level 3 for files a thirtieth larger.
     frame.write_parquet(
@@ -350,8 +393,13 @@ def _versioned(frame: pl.DataFrame, made_by: str) -> tuple[bytes, str]:
     return seal(content), version
 
 
-def _blank(name: str, length: int) -> str:
-    return f"dci:{name}:".ljust(length, "-")[:length]
+def _blanks(made_by: str) -> dict[str, str]:
+    """What stands in a file for its version, what made it and its seal until they are known, as long as they are."""
+    return {
+        DATA_KEY: "dci:version:".ljust(64, "-"),
+        MADE_KEY: "dci:made_by:".ljust(len(made_by), "-"),
+        SEAL_KEY: UNSEALED,
+    }
 
 
 def _code_and_contract(made_by: str) -> tuple[str, str]:

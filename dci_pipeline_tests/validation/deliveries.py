@@ -190,7 +190,7 @@ def run(
             leaves=leaves,
             splits=splits,
         )
-        rejected = [] if found.quarantine is None else opened.collect(found.quarantine).to_dicts()
+        rejected = [item for part in found.quarantine for item in opened.collect(part).to_dicts()]
     return found, rejected
 
 

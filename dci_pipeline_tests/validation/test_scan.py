@@ -169,7 +169,7 @@ def test_sums_take_accepted_rows_with_a_value(engine: str, tmp_path: Path, of: c
 @pytest.mark.parametrize("engine", engines.NAMES)
 def test_an_empty_delivery_has_counts_of_zero(engine: str, tmp_path: Path, of: contracts.FeedContract) -> None:
     found, rejected = run(engine, [frame([])], tmp_path, of=of)
-    assert (found.rows, found.rejected, found.quarantine, rejected) == (0, 0, None, [])
+    assert (found.rows, found.rejected, found.quarantine, rejected) == (0, 0, (), [])
     assert found.counts["unexpected"].sum() == 0 and found.counts["rows"].sum() == 0
     assert found.sums.height == 0
 
@@ -177,7 +177,7 @@ def test_an_empty_delivery_has_counts_of_zero(engine: str, tmp_path: Path, of: c
 @pytest.mark.parametrize("engine", engines.NAMES)
 def test_a_faultless_delivery_has_no_quarantine(engine: str, tmp_path: Path, of: contracts.FeedContract) -> None:
     found, _ = run(engine, [frame([row(1), row(2)])], tmp_path, of=of)
-    assert found.quarantine is None and found.rejected == 0
+    assert found.quarantine == () and found.rejected == 0
 
 
 @pytest.mark.parametrize("engine", engines.NAMES)
@@ -302,8 +302,8 @@ def test_threads_do_not_matter(tmp_path: Path, of: contracts.FeedContract) -> No
         found = scan(
             engine, engine.scan([path]), contract=of, period=PERIOD, partner=PARTNER, aliases=ALIASES, leaves=LEAVES
         )
-        assert found.quarantine is not None
-        results.append(engine.collect(found.quarantine))
+        (rejected,) = found.quarantine
+        results.append(engine.collect(rejected))
         engine.close()
     script = (
         "import sys; from pathlib import Path; from dci_pipeline import contract_files, engines\n"
@@ -313,7 +313,7 @@ def test_threads_do_not_matter(tmp_path: Path, of: contracts.FeedContract) -> No
         "with engines.engine('polars') as e:\n"
         "    s = scan(e, e.scan([folder / 'typed.parquet']), contract=contract_files.read_feed(folder / 'visits.yaml',"
         " index='test'), period=PERIOD, partner=PARTNER, aliases=ALIASES, leaves=LEAVES)\n"
-        "    e.sink(s.quarantine, folder / f'{sys.argv[1]}.parquet')\n"
+        "    e.sink(*s.quarantine, folder / f'{sys.argv[1]}.parquet')\n"
     )
     for threads in ("1", "4"):
         subprocess.run(
