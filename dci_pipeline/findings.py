@@ -50,3 +50,7 @@ class Conflict(Finding):
 
 class Unfit(Finding):
     """The warehouse itself, not what was brought to it: its disk full or read-only, a file of it damaged."""
+
+
+class Unanswered(Unfit):
+    """The warehouse's storage did not answer, which may pass by itself."""

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from dci_pipeline.findings import Unanswered
+
 if TYPE_CHECKING:
     from dci_pipeline.periods import Period
     from dci_pipeline.work import Outcome, Step, Work
@@ -56,6 +58,8 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _number(error: BaseException) -> int | None:
+    if isinstance(error, Unanswered):
+        return errno.ETIMEDOUT
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     if not isinstance(error, OSError) and type(error).__module__.split(".")[0] not in _ENGINES:

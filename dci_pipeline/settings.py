@@ -1,7 +1,7 @@
 """Where things are and which engine works: the few choices a machine makes, from the environment.
 
-DCI_WAREHOUSE, DCI_CONTRACTS, DCI_ENGINE, DCI_ENGINE_MEMORY, DCI_DROP, DCI_DROP_SETTLE, DCI_TIMEZONE. Method, structure
-and thresholds are not settings: they are data_contracts/.
+DCI_WAREHOUSE, DCI_SCRATCH, DCI_CONTRACTS, DCI_ENGINE, DCI_ENGINE_MEMORY, DCI_DROP, DCI_DROP_SETTLE, DCI_TIMEZONE.
+Method, structure and thresholds are not settings: they are data_contracts/.
 """
 
 from __future__ import annotations
@@ -35,12 +35,19 @@ class Settings:
     engine_parameters: str = field(default="", repr=False)
 
     def drop_of(self, index: str) -> Path:
-        """The folder in which the files of one index arrive."""
+        """The folder in which the files of one index arrive. Raises Finding for none on a disk."""
+        if self.drop is None:
+            from dci_pipeline.warehouse.objects import refuse
+
+            refuse(self.warehouse, "looking for partners' files", "set DCI_DROP to a folder on a disk or a share")
         return (self.drop or self.warehouse / "drop") / index
 
     @property
     def dagster_home(self) -> Path:
-        return self.warehouse / "dagster"
+        """On a disk: in the warehouse, or where this machine works for one on object storage."""
+        from dci_pipeline.warehouse.objects import scratch
+
+        return scratch(self.warehouse) / "dagster"
 
     def indexes(self) -> list[str]:
         """Names of the indexes described under the contracts folder, sorted."""
@@ -62,16 +69,7 @@ def read_settings() -> Settings:
             expected="the folder that holds one sub-folder per index",
             todo="run from the project's root, or set DCI_CONTRACTS",
         )
-    warehouse = Path(os.environ.get("DCI_WAREHOUSE") or _beside_package("warehouse")).resolve()
-    blocked = next((path for path in (warehouse, *warehouse.parents) if path.exists() and not path.is_dir()), None)
-    if blocked is not None:
-        raise Finding(
-            "not a folder",
-            where="DCI_WAREHOUSE",
-            found=f"{blocked}, a file",
-            expected="a folder, which need not be there yet",
-            todo="set DCI_WAREHOUSE to a folder, or unset it",
-        )
+    warehouse = _warehouse()
     drop = os.environ.get("DCI_DROP")
     return Settings(
         warehouse=warehouse,
@@ -99,6 +97,28 @@ def _engine() -> tuple[str, str]:
             todo="set DCI_ENGINE to one of these, or unset it for polars",
         )
     return given, ""
+
+
+def _warehouse() -> Path:
+    """The warehouse's folder, or its address on object storage. Raises Finding for neither."""
+    given = os.environ.get("DCI_WAREHOUSE")
+    if given and "://" in given:
+        from dci_pipeline.warehouse.objects import at, scratch
+
+        address = at(given)
+        scratch(address)  # whether there is a place to work in is said now
+        return address
+    warehouse = Path(given or _beside_package("warehouse")).resolve()
+    blocked = next((path for path in (warehouse, *warehouse.parents) if path.exists() and not path.is_dir()), None)
+    if blocked is not None:
+        raise Finding(
+            "not a folder",
+            where="DCI_WAREHOUSE",
+            found=f"{blocked}, a file",
+            expected="a folder, which need not be there yet",
+            todo="set DCI_WAREHOUSE to a folder, or unset it",
+        )
+    return warehouse
 
 
 def timezone() -> str:

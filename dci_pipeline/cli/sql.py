@@ -20,6 +20,8 @@ from dci_pipeline.findings import Finding
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from dci_pipeline.warehouse.layout import Layout
+
 EXAMPLES = (
     'Example: dci sql "SELECT year, node, points, growth_yoy FROM index_year '
     "WHERE entity_type = 'nation' ORDER BY node, year\""
@@ -57,6 +59,7 @@ def sql(
 ) -> None:
     """Ask the published tables. Without a query: which tables there are and what they hold."""
     from dci_pipeline.settings import read_settings
+    from dci_pipeline.warehouse.layout import Layout
 
     if sum((as_csv, as_json, parquet is not None)) > 1:
         raise Finding(
@@ -66,7 +69,7 @@ def sql(
     name = options.chosen_index(settings, index)
     if query == "-":
         query = sys.stdin.read()
-    with _published(settings.warehouse / f"{name}.duckdb", name) as connection, _understood():
+    with _published(Layout(settings.warehouse, name), name) as connection, _understood():
         if describe is not None:
             _describe(connection, describe)
         elif query is None or not query.strip():
@@ -76,9 +79,12 @@ def sql(
 
 
 @contextmanager
-def _published(path: Path, index: str) -> Iterator[DuckDBPyConnection]:
+def _published(layout: Layout, index: str) -> Iterator[DuckDBPyConnection]:
     import duckdb
 
+    from dci_pipeline.warehouse.catalogue import opened
+
+    path = layout.catalogue
     if not path.is_file():
         raise Finding(
             "nothing is published yet",
@@ -87,6 +93,7 @@ def _published(path: Path, index: str) -> Iterator[DuckDBPyConnection]:
             expected="the published tables",
             todo=f"dci run --index {index}, or dci demo for a first try",
         )
+    path = opened(layout)
     try:
         connection = duckdb.connect(str(path), read_only=True, config=dict(_CLOSED))
         # The published file and its neighbours .wal and .tmp count as internal: this closes them to queries as well.

@@ -145,7 +145,8 @@ def _validate_slice(work: Work, period: Period, feed: str, partner: str, deliver
     from dci_pipeline.validation.expectations import judge
 
     with warehouse.scratch() as scratch, work.engine(scratch) as engine:
-        typed = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
+        made = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
+        typed = warehouse.local(made, scratch)
         rows, corrections = engine.scan([typed]), work.framework.corrections_of(feed, period, partner)
         applied: pl.DataFrame | None = None
         if corrections:

@@ -17,6 +17,7 @@ from dci_pipeline.framework import Framework
 from dci_pipeline.warehouse import deliveries
 from dci_pipeline.warehouse.deliveries import Delivery
 from dci_pipeline.warehouse.layout import PART, RECEIPT, RECEIPT_COPY, TYPED, Layout
+from dci_pipeline.warehouse.objects import ObjectPath
 from dci_pipeline.warehouse.receipts import is_whole, receipt_is_whole
 from dci_pipeline.warehouse.seals import SEAL_KEY, difference
 from dci_pipeline.warehouse.stamps import DATA_KEY, MADE_KEY, code_version
@@ -46,6 +47,14 @@ class Tables:
 
 def delivery_folders(layout: Layout) -> list[Path]:
     """Every delivery's folder, found without its receipt: the receipt may be what is damaged."""
+    found = _folders(layout)
+    if not isinstance(layout.root, ObjectPath):
+        return found
+    # Without receipt and copy: a landing under way or killed, which was never told of and is landed again.
+    return [path for path in found if (path / RECEIPT_COPY).is_file() or (path / RECEIPT).is_file()]
+
+
+def _folders(layout: Layout) -> list[Path]:
     return sorted(path.parent for path in (layout.home / "feeds").glob(f"[!.]*/year=*/*=*/partner=*/*/{TYPED}")) + [
         path.parent
         for path in sorted((layout.home / "feeds").glob(f"[!.]*/year=*/*=*/partner=*/*/{RECEIPT}"))

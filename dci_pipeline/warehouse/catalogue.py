@@ -19,9 +19,10 @@ from dci_pipeline.findings import Conflict
 from dci_pipeline.framework import Framework
 from dci_pipeline.warehouse.disk import sync
 from dci_pipeline.warehouse.layout import Layout
+from dci_pipeline.warehouse.objects import ObjectPath, local
 from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.stamps import code_version
-from dci_pipeline.warehouse.store import Warehouse, put
+from dci_pipeline.warehouse.store import Warehouse, put, put_object
 
 _TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "date": "DATE", "boolean": "BOOLEAN"}
 # The oldest storage format: tools of DuckDB 1.x open the file too.
@@ -58,12 +59,17 @@ def build(warehouse: Warehouse, framework: Framework) -> Built:
             return Built(layout.catalogue, len(parts), -1, version, changed=False)
         with place(layout) as own:
             ready = own.folder / layout.catalogue.name
-            rows = _write(ready, parts, framework)
+            rows = _write(
+                ready, {name: [local(path, own.folder) for path in paths] for name, paths in parts.items()}, framework
+            )
             if _stamp(warehouse, framework)[1] != stamp:
                 continue  # a table was committed while it was read
             record = _record(stamp, ready)
             sync(ready)
-            os.replace(ready, layout.catalogue)
+            if isinstance(layout.catalogue, ObjectPath):
+                put_object(layout.catalogue, ready)
+            else:
+                os.replace(ready, layout.catalogue)
         # After the file: a process that dies in between leaves a record of another file, and it is published again.
         put(layout, layout.catalogue_stamp, record)
         return Built(layout.catalogue, len(parts), rows, version, changed=True)
@@ -74,6 +80,27 @@ def build(warehouse: Warehouse, framework: Framework) -> Built:
         expected="a moment without one",
         todo="wait for the other runs, then start again; the file published last is as it was",
     )
+
+
+def opened(layout: Layout) -> Path:
+    """The published file as a file of this machine: itself on a disk, else a copy, fetched when it has changed.
+
+    Raises FileNotFoundError when nothing is published.
+    """
+    if not isinstance(layout.catalogue, ObjectPath):
+        return layout.catalogue
+    folder = layout.local / "published" / layout.index
+    kept = folder / f"{hashlib.sha256(str(layout.catalogue.head()['e_tag']).encode()).hexdigest()[:16]}.duckdb"
+    if not kept.is_file():
+        with place(layout) as own:
+            fetched = layout.catalogue.fetch(own.folder / kept.name)
+            folder.mkdir(parents=True, exist_ok=True)
+            os.replace(fetched, kept)
+        for other in folder.glob("*.duckdb"):
+            # Who has it open keeps what was opened.
+            if other != kept:
+                other.unlink(missing_ok=True)
+    return kept
 
 
 def is_as_published(layout: Layout) -> bool:
@@ -110,7 +137,8 @@ def _record(stamp: str, published: Path) -> bytes:
 
 def _held(published: Path) -> dict[str, object]:
     with published.open("rb") as file:
-        return {"bytes": published.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"bytes": file.tell(), "sha256": digest}
 
 
 def _write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> int:

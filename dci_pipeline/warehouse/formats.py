@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dci_pipeline.findings import Unfit
+from dci_pipeline.warehouse.objects import ObjectPath
 
 FORMAT = 2
 _FILE = "format.json"
@@ -57,9 +58,13 @@ def settle(root: Path) -> None:
         return  # looked at when the warehouse was opened
     before = held(root)
     root.mkdir(parents=True, exist_ok=True)
+    said = json.dumps({"format": FORMAT}) + "\n"
+    if isinstance(root, ObjectPath):
+        (root / _FILE).put(said.encode())
+        return
     # One name for all: whoever was killed here is written over, and who comes second finds it done.
     beside = root / f".{_FILE}.tmp"
-    beside.write_text(json.dumps({"format": FORMAT}) + "\n", encoding="utf-8")
+    beside.write_text(said, encoding="utf-8")
     with suppress(FileNotFoundError):
         os.replace(beside, root / _FILE)
     if before is not None:

@@ -14,6 +14,7 @@ from dci_pipeline.findings import Conflict
 from dci_pipeline.framework import Framework
 from dci_pipeline.warehouse import locks, places
 from dci_pipeline.warehouse.layout import PART, Layout
+from dci_pipeline.warehouse.objects import refuse
 
 _STAGES = ("validation", "indicators", "normalise", "weight", "index", "marts")
 _LINKS = ("links", "member_links")
@@ -45,6 +46,8 @@ def superseded(
 
 def remove(layout: Layout, items: list[Superseded], *, progress: Callable[[str], None] = lambda _: None) -> None:
     """Take these away. Raises Conflict while any process works in the warehouse."""
+    # Whether another machine is at work there cannot be told.
+    refuse(layout.root, "taking away", "stop every run, then delete the objects that dci gc lists")
     working = places.live(layout)
     if working:
         raise Conflict(
@@ -90,7 +93,7 @@ def _found(layout: Layout, framework: Framework, made: set[tuple[str, str]]) -> 
         yield "left by a killed process", path
     if (layout.home / "feeds" / ".incoming").is_dir():
         yield "left by a killed process", layout.home / "feeds" / ".incoming"
-    for path in locks.unheld(layout.locks):
+    for path in locks.unheld(layout.locks) if layout.local == layout.root else ():
         yield "lock that nobody holds", path
 
 

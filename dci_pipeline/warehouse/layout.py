@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
+from dci_pipeline.warehouse import objects
 
 PART = "part.parquet"
 STAMP = "stamp.json"
@@ -62,8 +63,13 @@ class Layout:
 
     @property
     def work(self) -> Path:
-        """Where processes make what is not finished yet, on the same file system."""
-        return self.home / ".work"
+        """Where processes make what is not finished yet: on the same file system, or on this machine's disk."""
+        return self.local / self.index / ".work"
+
+    @property
+    def local(self) -> Path:
+        """What this machine keeps on a disk: the root itself, or a folder beside a root on object storage."""
+        return objects.scratch(self.root)
 
     def arrived(self) -> Path:
         """Notes of what was landed from the drop folder and has not been told to the engine yet."""

@@ -2,7 +2,8 @@
 
 No process waits for a lock while it holds one that others may wait for, so none can wait for each other. One that is
 asked for without waiting counts not: nobody waits for it. Processes of several machines are
-serialised where the disk passes locks on, as NFS 4 does; a disk without any is refused.
+serialised where the disk passes locks on, as NFS 4 does; a disk without any is refused. On object storage a lock is a
+lease.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
 from dci_pipeline.findings import Conflict, Unfit
 from dci_pipeline.warehouse.disk import refusals
+from dci_pipeline.warehouse.objects import ObjectPath
 
 _POLL_SECONDS = 0.05
 _held: ContextVar[str | None] = ContextVar("held", default=None)
@@ -29,23 +31,38 @@ def lock(folder: Path, name: str, *, wait_seconds: float = 600.0) -> Iterator[No
     if wait_seconds and (other := _held.get()) is not None:
         raise RuntimeError(f"lock {name} asked for while {other} is held: two processes could wait for each other")
     path = folder / (name.replace("/", "-") + ".lock")
-    with refusals(folder.parent):
-        folder.mkdir(parents=True, exist_ok=True)
+    with _lease(path, wait_seconds) if isinstance(path, ObjectPath) else _flock(path, wait_seconds) as taken:
+        if not taken:
+            raise Conflict(
+                "another process is doing this work",
+                where=name,
+                found=f"lock held for {wait_seconds:g} s{_holder(path)}",
+                expected="the lock to be free",
+                todo="wait for the other run, then start again",
+            )
+        token = _held.set(name if wait_seconds else _held.get())
+        try:
+            yield
+        finally:
+            _held.reset(token)
+
+
+@contextmanager
+def _flock(path: Path, wait_seconds: float) -> Iterator[bool]:
+    with refusals(path.parent.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle = _acquire(path, time.monotonic() + wait_seconds)
-    if handle is None:
-        raise Conflict(
-            "another process is doing this work",
-            where=name,
-            found=f"lock held for {wait_seconds:g} s{_holder(path)}",
-            expected="the lock to be free",
-            todo="wait for the other run, then start again",
-        )
-    token = _held.set(name if wait_seconds else _held.get())
     try:
-        yield
+        yield handle is not None
     finally:
-        _held.reset(token)
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
+
+
+def _lease(path: ObjectPath, wait_seconds: float) -> AbstractContextManager[bool]:
+    from dci_pipeline.warehouse.leases import lease
+
+    return lease(path, wait_seconds=wait_seconds)
 
 
 def remove_unheld(folder: Path) -> list[Path]:
@@ -108,6 +125,10 @@ def _try(path: Path) -> int | None:
 
 
 def _holder(path: Path) -> str:
+    if isinstance(path, ObjectPath):
+        from dci_pipeline.warehouse.leases import holder
+
+        return f", now by {holder(path)}"
     try:
         return f", now by {path.read_text(encoding='utf-8')}"
     except (OSError, UnicodeDecodeError):

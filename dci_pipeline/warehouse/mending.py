@@ -13,12 +13,18 @@ from dci_pipeline.framework import Framework
 from dci_pipeline.warehouse import audit, deliveries
 from dci_pipeline.warehouse.disk import sync
 from dci_pipeline.warehouse.layout import PART, RECEIPT, RECEIPT_COPY, Layout
+from dci_pipeline.warehouse.objects import refuse
 from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.receipts import receipt_is_whole
 
 
 def mend(layout: Layout, framework: Framework, *, progress: Callable[[str], None] = lambda _: None) -> list[str]:
     """What was done, a line each: receipts from their copies, typed rows from bytes as received, damaged files away."""
+    refuse(
+        layout.root,
+        "mending",
+        "delete the objects that dci doctor names (tables: dci run makes them again), or put back an earlier version of them",
+    )
     done = receipts(layout)
     with place(layout) as own:
         for delivery in audit.every_delivery(layout, framework, progress=progress):

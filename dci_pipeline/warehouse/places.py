@@ -45,7 +45,7 @@ def place(layout: Layout) -> Iterator[Place]:
 
     Raises Finding when the disk is full or takes no writing, in the block too.
     """
-    with refusals(layout.root):
+    with refusals(layout.local):
         settle(layout.root)
         sweep(layout)
         folder, handle = _take(layout)
@@ -95,7 +95,8 @@ def is_dead(layout: Layout, name: str) -> bool:
     try:
         handle = os.open(layout.work / (name + _LOCK), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return True
+        # On object storage the places of other machines are not seen from here.
+        return layout.local == layout.root or name.split("-", maxsplit=1)[0] == _boot()
     try:
         return _is_free(handle) and _may_be_swept(name, handle)
     finally:

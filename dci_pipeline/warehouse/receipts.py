@@ -21,7 +21,8 @@ def is_whole(path: Path, sha256: str | None) -> bool:
 def content_of(path: Path) -> dict[str, Any]:
     """Size and SHA-256 of a file, as a receipt names them."""
     with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"bytes": file.tell(), "sha256": digest}
 
 
 def write_receipt(folder: Path, receipt: Mapping[str, Any]) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from dci_pipeline.contracts import FeedContract
 from dci_pipeline.findings import Finding, Held
 from dci_pipeline.warehouse.deliveries import Delivery, write_typed
+from dci_pipeline.warehouse.objects import ObjectPath
+from dci_pipeline.warehouse.store import put_object
 
 
 def typed_under(delivery: Delivery, contract: FeedContract, *, cadence: str, scratch: Path) -> Path:
@@ -54,7 +56,10 @@ def typed_under(delivery: Delivery, contract: FeedContract, *, cadence: str, scr
     ready = folder / f"{delivery.period}.parquet"
     with ready.open("rb") as file:
         os.fsync(file.fileno())
-    os.replace(ready, path)
+    if isinstance(path, ObjectPath):
+        put_object(path, ready)
+    else:
+        os.replace(ready, path)
     shutil.rmtree(folder)
     return path
 

@@ -24,6 +24,7 @@ from dci_pipeline.warehouse import large
 from dci_pipeline.warehouse.formats import refuse_newer
 from dci_pipeline.warehouse.layout import PART, Layout
 from dci_pipeline.warehouse.locks import lock
+from dci_pipeline.warehouse.objects import ObjectPath, local
 from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.seals import SEAL_KEY, UNSEALED, difference, seal
 from dci_pipeline.warehouse.stamps import DATA_KEY, MADE_KEY, Stamp, code_version
@@ -257,6 +258,11 @@ class Warehouse:
         """Content hash of a committed partition, for who reads its file. Raises Finding for a damaged one."""
         return pl.read_parquet_metadata(io.BytesIO(self._content(path))).get(DATA_KEY, "")
 
+    @staticmethod
+    def local(path: Path, scratch: Path) -> Path:
+        """A file of the warehouse as an engine opens it: itself on a disk, a copy in `scratch` of an object."""
+        return local(path, scratch)
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder on the warehouse's disk for an engine to spill and sink into; gone when the block ends."""
@@ -323,7 +329,7 @@ class Warehouse:
         if which and path in self._footers and self._footers[path][0] == which:
             return self._footers[path][1]
         try:
-            said = pl.read_parquet_metadata(path)
+            said = pl.read_parquet_metadata(io.BytesIO(path.read_bytes()) if isinstance(path, ObjectPath) else path)
             self._footers[path] = (which, said)
             return said
         except FileNotFoundError:
@@ -356,6 +362,9 @@ def put(layout: Layout, path: Path, content: bytes, *, durable: bool = True) -> 
 
     Not `durable`: after a power cut it may be lost or empty; for what is made again when it does not fit.
     """
+    if isinstance(path, ObjectPath):
+        put_object(path, content)
+        return
     with place(layout) as own:
         path.parent.mkdir(parents=True, exist_ok=True)
         ready = own.folder / path.name
@@ -365,6 +374,14 @@ def put(layout: Layout, path: Path, content: bytes, *, durable: bool = True) -> 
             if durable:
                 os.fsync(file.fileno())
         os.replace(ready, path)
+
+
+def put_object(path: ObjectPath, content: bytes | Path) -> None:
+    """Put an object, bytes or a file of this machine, unless the lease on this work has lapsed."""
+    from dci_pipeline.warehouse.leases import refuse_lapsed
+
+    refuse_lapsed()
+    path.put(content)
 
 
 def _which(path: Path) -> tuple[int, ...]:
