@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
-from dci_pipeline.findings import Conflict, Unanswered
+from dci_pipeline.findings import Conflict, Finding
 from dci_pipeline.warehouse.objects import ObjectPath
 
 # A holder stops writing well before anybody may take over.
@@ -33,6 +33,7 @@ class Lease:
     def __init__(self, path: ObjectPath, token: str, etag: str, since: float):
         self.path, self.token, self.etag, self.since = path, token, etag, since
         self.lost = False
+        self.trouble = "this process stood still"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew, daemon=True, name=f"lease {path.name}")
         self._thread.start()
@@ -44,7 +45,9 @@ class Lease:
             asked = time.monotonic()
             try:
                 etag = self.path.put(_said(self.token, number), instead_of=self.etag)
-            except Exception:  # noqa: S112 - not renewed: past its time nothing is written, and that is said
+            except Finding as finding:
+                # Not renewed: past its time nothing is written any more, and why is said then.
+                self.trouble = finding.problem
                 continue
             if etag is None:
                 self.lost = True
@@ -56,7 +59,7 @@ class Lease:
         self._thread.join()
         # Only one's own: in place of it first, so that a lease somebody else has taken over is left alone.
         if not self.lost:
-            with suppress(Exception):
+            with suppress(Finding):
                 if self.path.put(b"{}", instead_of=self.etag) is not None:
                     self.path.unlink()
 
@@ -90,7 +93,7 @@ def refuse_lapsed() -> None:
         raise Conflict(
             "the lease on this work has lapsed",
             where=str(held.path),
-            found="not renewed in time: the storage did not answer, or this process stood still",
+            found="another process took it over" if held.lost else f"not renewed in time: {held.trouble}",
             expected=f"a renewal within {WRITES:g} s",
             todo="run the same again: nothing was written after it lapsed",
         )
@@ -100,7 +103,7 @@ def holder(path: ObjectPath) -> str:
     """Who holds a lease, for the person who asks."""
     try:
         return str(json.loads(path.read_bytes())["holder"])
-    except (OSError, ValueError, KeyError, Unanswered):
+    except (OSError, ValueError, KeyError, Finding):
         return ""
 
 

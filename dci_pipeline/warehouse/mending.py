@@ -23,7 +23,7 @@ def mend(layout: Layout, framework: Framework, *, progress: Callable[[str], None
     refuse(
         layout.root,
         "mending",
-        "delete the objects that dci doctor names (tables: dci run makes them again), or put back an earlier version of them",
+        "put back an earlier version of the objects that dci doctor names; tables may be deleted: dci run makes them",
     )
     done = receipts(layout)
     with place(layout) as own:

@@ -90,8 +90,7 @@ class ObjectPath(PosixPath):
         found = self.head()
         seconds = found["last_modified"].timestamp()
         which = int.from_bytes(str(found["e_tag"]).encode()[:16])
-        stands = os.stat_result((0o100644, which, 0, 1, 0, 0, found["size"], seconds, seconds, seconds))
-        return stands
+        return os.stat_result((0o100644, which, 0, 1, 0, 0, found["size"], seconds, seconds, seconds))
 
     def is_file(self) -> bool:
         try:
@@ -242,11 +241,11 @@ def local(path: Path, folder: Path) -> Path:
 def scratch(root: Path) -> Path:
     """Where this machine works for a warehouse: the warehouse itself on a disk, else a folder of this machine.
 
-    For object storage below DCI_SCRATCH, or ~/.local/share/dci. Raises Finding when that is no absolute path.
+    For object storage below DCI_SCRATCH, or ~/.local/share/dci_pipeline. Raises Finding when that is no absolute path.
     """
     if not isinstance(root, ObjectPath):
         return root
-    given = Path(os.environ.get("DCI_SCRATCH") or Path.home() / ".local" / "share" / "dci")
+    given = Path(os.environ.get("DCI_SCRATCH") or Path.home() / ".local/share/dci_pipeline")
     if not given.is_absolute() or (given.exists() and not given.is_dir()):
         raise Finding(
             "not a folder of this machine",
