@@ -2,9 +2,9 @@
 
 A lease is an object that its holder makes where there is none and renews by writing it anew; both are conditional
 writes, so one of two wins. Who waits takes over a lease that has not been renewed for as long as a lease lasts, by its
-own clock alone: clocks of machines are not compared. A killed holder is waited for that long. A holder that could not
-renew in time must not write any more: `refuse_lapsed` is asked before every write. What was sent just before may still
-arrive, as with any lease.
+own clock alone, or at once when by the store's clock it is half as old again: clocks of machines are not compared. A
+holder that could not renew in time must not write any more: `refuse_lapsed` is asked before every write. What was sent
+just before may still arrive, as with any lease.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from dci_pipeline.warehouse.objects import ObjectPath
 # A holder stops writing well before anybody may take over.
 LASTS, WRITES, RENEWED = 30.0, 20.0, 5.0
 _POLL = 0.5
+# Who does not wait, or comes long after the holder was killed, asks the store how old a lease is.
+_OLD = 1.5
 
 
 class Lease:
@@ -116,9 +118,10 @@ def _acquire(path: ObjectPath, wait_seconds: float) -> Lease | None:
         if etag is None:
             with suppress(FileNotFoundError):
                 found = path.head()["e_tag"]
+                first, now = seen is None, time.monotonic()
                 if seen is None or seen[0] != found:
-                    seen = (found, time.monotonic())
-                elif time.monotonic() - seen[1] > LASTS:
+                    seen = (found, now)
+                if now - seen[1] > LASTS or (first and _age(path, token) > _OLD * LASTS):
                     asked = time.monotonic()
                     etag = path.put(_said(token, 0), instead_of=found)
         if etag is not None:
@@ -126,6 +129,16 @@ def _acquire(path: ObjectPath, wait_seconds: float) -> Lease | None:
         if time.monotonic() > until:
             return None
         time.sleep(_POLL)
+
+
+def _age(path: ObjectPath, token: str) -> float:
+    """Seconds since a lease was renewed, both ends by the store's own clock."""
+    probe = path.with_name(f"{token}.clock")
+    probe.put(b"")
+    try:
+        return (probe.head()["last_modified"] - path.head()["last_modified"]).total_seconds()
+    finally:
+        probe.unlink()
 
 
 def _said(token: str, number: int) -> bytes:

@@ -50,6 +50,7 @@ def between(bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Ite
                 headers: dict[str, str] = {}
             else:
                 passed = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+                passed.setdefault("Content-Type", "application/octet-stream")
                 request = urllib.request.Request(
                     state.store + self.path, data=body or None, headers=passed, method=self.command
                 )
