@@ -35,19 +35,19 @@ class Settings:
     engine_parameters: str = field(default="", repr=False)
 
     def drop_of(self, index: str) -> Path:
-        """The folder in which the files of one index arrive. Raises Finding for none on a disk."""
-        if self.drop is None:
-            from dci_pipeline.warehouse.objects import refuse
-
-            refuse(self.warehouse, "looking for partners' files", "set DCI_DROP to a folder on a disk or a share")
-        return (self.drop or self.warehouse / "drop") / index
+        """The folder in which the files of one index arrive: on this machine's disk in any case."""
+        return (self.drop or self._local / "drop") / index
 
     @property
     def dagster_home(self) -> Path:
-        """On a disk: in the warehouse, or where this machine works for one on object storage."""
+        return self._local / "dagster"
+
+    @property
+    def _local(self) -> Path:
+        """On a disk: the warehouse, or where this machine works for one on object storage."""
         from dci_pipeline.warehouse.objects import scratch
 
-        return scratch(self.warehouse) / "dagster"
+        return scratch(self.warehouse)
 
     def indexes(self) -> list[str]:
         """Names of the indexes described under the contracts folder, sorted."""

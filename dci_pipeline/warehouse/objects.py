@@ -58,7 +58,9 @@ class ObjectPath(PosixPath):
     """One object, or the objects whose names begin with this one and a slash."""
 
     def __str__(self) -> str:
-        return SCHEME + super().__str__().lstrip("/")
+        text = super().__str__()
+        # What stands relative to another path is a name, no address.
+        return SCHEME + text.lstrip("/") if text.startswith("/") else text
 
     def __repr__(self) -> str:
         return f"ObjectPath({str(self)!r})"

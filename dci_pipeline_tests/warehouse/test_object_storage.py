@@ -284,12 +284,12 @@ def test_what_is_not_done_on_object_storage_is_refused(bucket: str, narrow: Deli
     for refused in (
         lambda: gc.remove(work.warehouse.layout, []),
         lambda: mending.mend(work.warehouse.layout, work.framework),
-        lambda: work.settings.drop_of("dci"),
         lambda: (objects.at(bucket) / "x").rename(Path("y")),
         lambda: (objects.at(bucket) / "x").write_bytes(b""),
     ):
         with pytest.raises(Finding, match="object storage"):
             refused()
+    assert work.settings.drop_of("dci").is_relative_to(os.environ["DCI_SCRATCH"])
     with pytest.raises(TypeError, match="no file of it"):
         os.fspath(objects.at(bucket))
 
