@@ -48,7 +48,8 @@ def _look(work: Work, feed: str, correction: Correction, period: Period) -> Look
     before = mine[: mine.index(correction) + 1]
     try:
         with work.warehouse.scratch() as scratch, work.engine(scratch) as engine:
-            typed = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
+            made = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
+            typed = work.warehouse.local(made, scratch)
             corrected(engine, engine.scan([typed]), before, contract=contract, period=period)
     except Held as held:
         return Look(correction, period, FAILS, f"{held.where}: {held.found}; expected {held.expected}", False)

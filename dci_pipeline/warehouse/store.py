@@ -151,13 +151,16 @@ class Warehouse:
             data_version = large.sha256(ready)
             before = self._metadata(path)
             changed = before.get(DATA_KEY) != data_version
-            if changed or before.get(MADE_KEY) != stamp.made_by or large.difference(path) is not None:
+            if changed or before.get(MADE_KEY) != stamp.made_by or large.difference(local(path, own.folder)):
                 large.fill(ready, {blanks[DATA_KEY]: data_version, blanks[MADE_KEY]: stamp.made_by})
                 large.seal(ready)
-                with ready.open("rb") as file:
-                    os.fsync(file.fileno())
-                path.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(ready, path)
+                if isinstance(path, ObjectPath):
+                    put_object(path, ready)
+                else:
+                    with ready.open("rb") as file:
+                        os.fsync(file.fileno())
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(ready, path)
                 self._note(path, anew=True)
         self._vouch(path, stamp, data_version)
         return Commit(path=path, rows=rows, data_version=data_version, changed=changed)
@@ -166,10 +169,16 @@ class Warehouse:
         """The first rows of a partition, which is not read whole. Raises Finding when it is damaged."""
         path = self.layout.table(stage, table, period, partner)
         self._note(path)
-        wrong = large.difference(path)
+        if not isinstance(path, ObjectPath):
+            return self._head(path, path, rows)
+        with self.scratch() as scratch:
+            return self._head(path, local(path, scratch), rows)
+
+    def _head(self, path: Path, file: Path, rows: int) -> pl.DataFrame:
+        wrong = large.difference(file)
         if wrong is not None:
             raise self._damaged(path, *wrong)
-        return pl.scan_parquet(path, glob=False, hive_partitioning=False).head(rows).collect()
+        return pl.scan_parquet(file, glob=False, hive_partitioning=False).head(rows).collect()
 
     def _vouch(self, path: Path, stamp: Stamp, data_version: str) -> None:
         # After the rows: a process that dies in between leaves a stamp of other rows, which vouches for nothing.
@@ -329,7 +338,11 @@ class Warehouse:
         if which and path in self._footers and self._footers[path][0] == which:
             return self._footers[path][1]
         try:
-            said = pl.read_parquet_metadata(io.BytesIO(path.read_bytes()) if isinstance(path, ObjectPath) else path)
+            if isinstance(path, ObjectPath):
+                with path.open("rb") as copy:
+                    said = pl.read_parquet_metadata(copy)
+            else:
+                said = pl.read_parquet_metadata(path)
             self._footers[path] = (which, said)
             return said
         except FileNotFoundError:
