@@ -24,10 +24,19 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# Beside the environment and not in it: the tests that need it put it on their own path.
+$(VENV)/spark/.ready: requirements-spark.lock $(VENV)/.ready
+	@if command -v java >/dev/null 2>&1; then \
+	  echo "Adding what the tests on a Spark cluster need from requirements-spark.lock (half a gigabyte, once)"; \
+	  rm -rf $(VENV)/spark; \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(VENV)/spark -r requirements-spark.lock \
+	    && touch $@ || echo "pyspark could not be installed: the tests on a cluster will say so and skip"; \
+	else echo "no java: the tests on a Spark cluster will say so and skip"; fi
+
 run: $(VENV)/.ready ## simulate two years of deliveries, run the pipeline, publish the index
 	@$(BIN)/dci demo
 
-test: check ## style, types, every test
+test: check $(VENV)/spark/.ready ## style, types, every test
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 quick: $(VENV)/.ready-dev ## the tests that take no time
@@ -49,7 +58,9 @@ bench: $(VENV)/.ready-dev ## measure against the bare engines, and against the r
 
 lock: ## resolve the versions again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui pyproject.toml -o requirements.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui --extra postgres --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui --extra postgres --extra s3 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	# What the extra adds to the others, and nothing they have.
+	printf '%s\n' pyspark py4j grpcio-status googleapis-common-protos zstandard | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-deps -c requirements-dev.lock - -o requirements-spark.lock
 
 clean: ## remove .venv and caches; deliveries and the warehouse stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

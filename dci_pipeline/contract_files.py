@@ -367,11 +367,13 @@ def _public_totals(given: object, columns: tuple[Column, ...], where: str) -> tu
 
 def _one_name(columns: tuple[Column, ...], where: str) -> None:
     names = [column.name for column in columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    # Not every engine tells apart two columns that differ in the case of their letters.
+    folded = [name.casefold() for name in names]
+    twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
     reserved = sorted(set(names) & {"file", "file_row", "unparsed", "row"})
     if twice or reserved:
         raise Finding(
-            "column names must be unique and not file, file_row, unparsed or row",
+            "column names must be unique, whatever their case, and not file, file_row, unparsed or row",
             where=where,
             found=", ".join(twice + reserved),
         )

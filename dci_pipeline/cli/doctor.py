@@ -176,6 +176,11 @@ def _engines(settings: Settings) -> list[Check]:
             engine.collect(engine.small(pl.DataFrame({"one": [1]})))
         chosen = ", in use (DCI_ENGINE)" if name == settings.engine else ""
         found.append(Check(f"engine {name}", "ok", f"{importlib.metadata.version(name)}{chosen}"))
+    if settings.engine not in engines.NAMES:
+        with engines.engine(settings.engine, parameters=settings.engine_parameters) as engine:
+            engine.collect(engine.small(pl.DataFrame({"one": [1]})))
+        version = importlib.metadata.version("pyspark")
+        found.append(Check("engine spark", "ok", f"pyspark {version}, {settings.engine} answers, in use (DCI_ENGINE)"))
     return found
 
 

@@ -58,11 +58,15 @@ class Spark:
         return f"Spark({self.address!r})"
 
     def _open(self, parameters: str) -> Any:
+        import warnings
+
+        # Results come as Arrow: what the client thinks of the version of pandas does not matter.
+        warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas", category=FutureWarning)
         try:
             import grpc
-            from pyspark.sql.connect.client import DefaultChannelBuilder
-            from pyspark.sql.connect.client.retries import DefaultPolicy
-            from pyspark.sql.connect.session import SparkSession
+            from pyspark.sql.connect.client import DefaultChannelBuilder  # pyright: ignore[reportMissingImports]
+            from pyspark.sql.connect.client.retries import DefaultPolicy  # pyright: ignore[reportMissingImports]
+            from pyspark.sql.connect.session import SparkSession  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise Finding(
                 "the Spark client is not installed",
@@ -164,7 +168,7 @@ class Spark:
     def _told(self) -> Generator[None]:
         """What the client raises becomes a Finding, without a word of the parameters in it."""
         import grpc
-        from pyspark.errors import PySparkException
+        from pyspark.errors import PySparkException  # pyright: ignore[reportMissingImports]
 
         try:
             yield

@@ -17,7 +17,7 @@ from dci_pipeline.contracts import FeedContract
 from dci_pipeline.corrections import DROP, FLAG, Correction, Expected, Value
 from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
-from dci_pipeline.validation.flags import mentions
+from dci_pipeline.validation.flags import ALL, ANY_KNOWN, combined, mentions
 from dci_pipeline.validation.halves import HALF, LARGEST, divided, halves
 from dci_pipeline.validation.stretches import Engine
 
@@ -126,14 +126,14 @@ def holds(found: Found, expected: Expected) -> bool:
 def _mask(correction: Correction) -> nw.Expr:
     """True for the rows of a correction, false for all others; an empty value equals nothing."""
     conditions = [
-        nw.any_horizontal(*[nw.col(name) == nw.lit(value) for value in values], ignore_nulls=True)
+        combined(ANY_KNOWN, [nw.col(name) == nw.lit(value) for value in values])
         if not isinstance(values[0], str | int) or isinstance(values[0], bool)
         else nw.col(name).is_in(list(values))
         for name, values in correction.matching.items()
     ]
     if not conditions:
         return ~nw.col("file_row").is_null()  # every row has its number
-    return nw.when(nw.all_horizontal(*conditions, ignore_nulls=False)).then(nw.lit(True)).otherwise(nw.lit(False))
+    return nw.when(combined(ALL, conditions)).then(nw.lit(True)).otherwise(nw.lit(False))
 
 
 def _applied(lazy: nw.LazyFrame[Any], correction: Correction, contract: FeedContract) -> nw.LazyFrame[Any]:
@@ -158,7 +158,7 @@ def _applied(lazy: nw.LazyFrame[Any], correction: Correction, contract: FeedCont
         for column in contract.columns
         if column.name not in correction.set
     ]
-    still = nw.any_horizontal(nw.col("unparsed").str.starts_with("row: "), *others, ignore_nulls=True)
+    still = combined(ANY_KNOWN, [nw.col("unparsed").str.starts_with("row: "), *others])
     reason = nw.when(mask & ~still).then(nw.lit(None, nw.String)).otherwise(nw.col("unparsed"))
     return lazy.with_columns(reason.alias("unparsed"), *[value.alias(name) for name, value in changed.items()])
 

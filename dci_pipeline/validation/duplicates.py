@@ -11,6 +11,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from dci_pipeline.contracts import FeedContract
+from dci_pipeline.validation.flags import ALL, combined
 from dci_pipeline.validation.stretches import Engine, key_ranges
 
 # A row's place in the delivery as one number: no part file has 2^40 records.
@@ -43,5 +44,5 @@ def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContrac
             same = same & ((nw.col(f"_nan{number}") == 0) | (nw.col(f"_nan{number}") == nw.col("_rows")))
         agree.append((nw.col(given) == 0) | same.fill_null(False))
     compared = rows.group_by(*key).agg(*facts)
-    alike = nw.all_horizontal(*agree, ignore_nulls=False) if agree else nw.col("_rows") > 0
+    alike = combined(ALL, agree) if agree else nw.col("_rows") > 0
     return engine.keep([compared.select(*key, alike.alias("_agree"), "_first")])

@@ -7,7 +7,8 @@ a value that could not be read breaks only `type`; a ragged row only `shape`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import narwhals.stable.v2 as nw
 
@@ -23,6 +24,21 @@ _SET_IN_CLASS = re.compile(r"\[|&&|--|~~")
 _GROUP = re.compile(r"\((\?(?!:)[^)]?)")
 
 
+# How many terms of one kind stand side by side: an engine may chain them, and a chain that is sent elsewhere is taken
+# apart no deeper than a hundred.
+_SIDE_BY_SIDE = 8
+ANY = partial(nw.any_horizontal, ignore_nulls=False)
+ALL = partial(nw.all_horizontal, ignore_nulls=False)
+ANY_KNOWN = partial(nw.any_horizontal, ignore_nulls=True)
+
+
+def combined(how: Callable[..., nw.Expr], terms: Sequence[nw.Expr]) -> nw.Expr:
+    """One expression of any number of terms, where the order in which they are put together does not matter."""
+    while len(terms) > _SIDE_BY_SIDE:
+        terms = [how(*terms[at : at + _SIDE_BY_SIDE]) for at in range(0, len(terms), _SIDE_BY_SIDE)]
+    return how(*terms)
+
+
 def row_flags(contract: FeedContract, *, period: Period, partner: str, readable: bool) -> dict[str, nw.Expr]:
     """Rule id -> expression, true where the row breaks the rule; null counts as false. In contract order.
 
@@ -36,7 +52,7 @@ def row_flags(contract: FeedContract, *, period: Period, partner: str, readable:
     # Whatever landing could not read, and no column owns, is a fault of the whole row: it is never accepted.
     ragged: nw.Expr | None = None
     if not readable:
-        ragged = ~nw.col("unparsed").is_null() & ~nw.any_horizontal(*unread.values(), ignore_nulls=False)
+        ragged = ~nw.col("unparsed").is_null() & ~combined(ANY, list(unread.values()))
     flags: dict[str, nw.Expr] = {}
     for rule in contract.rules:
         if rule.kind == "shape":
@@ -135,7 +151,7 @@ def flag_words(flags: Mapping[str, nw.Expr], order: list[str]) -> list[nw.Expr]:
             for bit, rule in enumerate(order[word * 62 : (word + 1) * 62])
             if rule in flags
         ]
-        words.append(nw.sum_horizontal(*bits) if bits else nw.lit(0, nw.Int64))
+        words.append(combined(nw.sum_horizontal, bits) if bits else nw.lit(0, nw.Int64))
     return words
 
 

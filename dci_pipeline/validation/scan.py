@@ -18,7 +18,7 @@ from dci_pipeline.contracts import FeedContract
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.validation.duplicates import POSITION, repeated_keys
-from dci_pipeline.validation.flags import flag_words, row_flags, word_count
+from dci_pipeline.validation.flags import ANY_KNOWN, combined, flag_words, row_flags, word_count
 from dci_pipeline.validation.stretches import Engine, stretches
 from dci_pipeline.validation.sums import PLACE, Adding, Leaf
 
@@ -207,7 +207,7 @@ class _Work:
             flags |= {rule.id: again for rule in self.contract.rules if rule.kind == "unique"}
             detail |= {rule.id: again for rule in self.contract.rules if rule.kind == "unique"}
         broken = [nw.when(flag).then(nw.lit(True)).otherwise(nw.lit(False)) for flag in flags.values()]
-        rows = rows.filter(nw.any_horizontal(~nw.col("unparsed").is_null(), *broken, ignore_nulls=True))
+        rows = rows.filter(combined(ANY_KNOWN, [~nw.col("unparsed").is_null(), *broken]))
         ids = [nw.when(detail[rule]).then(nw.lit(rule)) for rule in self.order if rule in detail]
         return rows.select(
             "file",

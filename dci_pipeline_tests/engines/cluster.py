@@ -103,7 +103,7 @@ def cluster(home: Path) -> Iterator[Cluster]:
     spark = packages()
     assert spark is not None
     home.mkdir(parents=True, exist_ok=True)
-    master, web, connect = _free(), _free(), _free()
+    master, web, connect = free(), free(), free()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
     environment |= {
         "SPARK_HOME": str(spark / "pyspark"),
@@ -185,7 +185,8 @@ def cluster(home: Path) -> Iterator[Cluster]:
             process.wait(timeout=60)
 
 
-def _free() -> int:
+def free() -> int:
+    """A port nobody listens on just now."""
     with socket.socket() as taken:
         taken.bind((LOOPBACK, 0))
         return int(taken.getsockname()[1])

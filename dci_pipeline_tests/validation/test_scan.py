@@ -334,7 +334,10 @@ def test_rows_of_another_shape_are_refused(engine: str, tmp_path: Path, of: cont
         run(engine, [frame([row(1)]).cast({"visits": pl.Int32})], tmp_path, of=of)
 
 
-@pytest.mark.parametrize("pattern", [r"^\d+$", r"^[\w]+$", r"^a\sb$", "^a", "a$"])
+@pytest.mark.parametrize(
+    "pattern",
+    [r"^\d+$", r"^[\w]+$", r"^a\sb$", "^a", "a$", r"^a\z$", "^(?i)a$", "^(?=a)a$", "^a$|^b$", "^[a&&b]$", "^[a[b]]$"],
+)
 def test_a_pattern_that_engines_read_differently_is_refused(pattern: str) -> None:
     with pytest.raises(Finding, match="engines read differently"):
         portable(contracts.Column("c", "string", "dimension", "c", pattern=pattern))
@@ -345,6 +348,10 @@ def test_a_pattern_that_engines_read_differently_is_refused(pattern: str) -> Non
     [
         ("^a.c$", "a\nc", False),
         ("^ab$", "ab\n", False),
+        ("^a.c$", "a\rc", True),
+        ("^a[.]c$", "abc", False),
+        (r"^a\$[$^]$", "a$^", True),
+        ("^[]a]$", "]", True),
         ("^.$", "é", True),
         ("^[一-龥]{2}$", "北京", True),
         (r"^a\.b$", "axb", False),
@@ -368,3 +375,12 @@ def test_every_pattern_of_the_contracts_is_portable() -> None:
     for path in sorted(root.glob("*/feeds/*.yaml")):
         for column in contract_files.read_feed(path, index=path.parts[-3]).columns:
             assert not column.pattern or portable(column)
+
+
+def test_columns_that_differ_in_case_only_are_refused(tmp_path: Path) -> None:
+    contract(tmp_path)
+    path = tmp_path / "visits.yaml"
+    extra = "      - {name: Visits, logicalType: string, customProperties: [{property: role, value: dimension}]}\n"
+    path.write_text(path.read_text(encoding="utf-8") + extra, encoding="utf-8")
+    with pytest.raises(Finding, match=r"whatever their case[\s\S]*Visits, visits"):
+        contract_files.read_feed(path, index="test")
