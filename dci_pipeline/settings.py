@@ -70,6 +70,14 @@ def read_settings() -> Settings:
             todo="run from the project's root, or set DCI_CONTRACTS",
         )
     warehouse = _warehouse()
+    if _ADDRESS.fullmatch(engine) and "://" in str(warehouse):
+        raise Finding(
+            "a cluster's workers do not read this warehouse",
+            where="DCI_ENGINE with DCI_WAREHOUSE",
+            found=f"{engine} with {warehouse}",
+            expected="a warehouse in a folder that this machine, the server and the workers share",
+            todo="set DCI_WAREHOUSE to such a folder, or DCI_ENGINE to polars or duckdb",
+        )
     drop = os.environ.get("DCI_DROP")
     return Settings(
         warehouse=warehouse,

@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +75,14 @@ def test_without_the_client_an_address_is_refused() -> None:
     problem, text = json.loads(ended.stdout)
     assert problem == "the Spark client is not installed" and "dci_pipeline[spark]" in text
     assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_a_cluster_is_not_pointed_at_object_storage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DCI_ENGINE", f"sc://127.0.0.1:1/;token={SECRET}")
+    monkeypatch.setenv("DCI_SCRATCH", str(tmp_path))
+    monkeypatch.setenv("DCI_WAREHOUSE", "s3://bucket/prefix")
+    with pytest.raises(Finding, match="workers do not read this warehouse") as error:
+        read_settings()
+    assert SECRET not in str(error.value)
+    monkeypatch.setenv("DCI_ENGINE", "duckdb")
+    assert read_settings().engine == "duckdb"
