@@ -131,7 +131,7 @@ def _leftovers(work: Work) -> Check:
 def _catalogue(work: Work) -> Check:
     import duckdb
 
-    from dci_pipeline.warehouse import catalogue
+    from dci_pipeline.warehouse import catalogue, published
 
     path = work.warehouse.layout.catalogue
     if not path.is_file():
@@ -139,7 +139,7 @@ def _catalogue(work: Work) -> Check:
     if not catalogue.is_as_published(work.warehouse.layout):
         return Check("published file", "fail", f"{path.name}: not the file that was published", _run(work))
     try:
-        with duckdb.connect(str(catalogue.opened(work.warehouse.layout)), read_only=True) as connection:
+        with duckdb.connect(str(published.opened(work.warehouse.layout)), read_only=True) as connection:
             tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
     except duckdb.Error as error:
         return Check("published file", "fail", f"{path.name}: {error}", _run(work))

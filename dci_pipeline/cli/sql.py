@@ -82,7 +82,7 @@ def sql(
 def _published(layout: Layout, index: str) -> Iterator[DuckDBPyConnection]:
     import duckdb
 
-    from dci_pipeline.warehouse.catalogue import opened
+    from dci_pipeline.warehouse.published import opened
 
     path = layout.catalogue
     if not path.is_file():

@@ -188,7 +188,9 @@ def _with_ranks(frame: pl.DataFrame, ranked: Collection[str]) -> pl.DataFrame:
     )
     for prefix, (now, before) in values.items():
         for name, frame_of in _RANKED.items():
-            rank, rank_before = (rank_of(f"{frame_of}_{value}", (frame_of,)) for value in (now, before))
+            rank, rank_before = (
+                rank_of(f"{frame_of}_{value}", (frame_of,), growth=prefix != "") for value in (now, before)
+            )
             found += [rank.alias(f"{prefix}{name}"), (rank_before - rank).alias(f"{prefix}{name}_change")]
     dropped = [name for name in masked.columns if name.startswith(("within_", "among_"))]
     return masked.with_columns(found).drop(*dropped, *_RANKED.values(), "points_before", "growth_before", "allocated")

@@ -13,6 +13,7 @@ import polars as pl
 from dci_pipeline.marts.entities import KEY, NATION
 
 CHAIN = ("chained_points", "chain_breaks")
+_DIGITS = 12
 
 
 def with_ranks(entities: pl.DataFrame, *, ranked: Collection[str]) -> pl.DataFrame:
@@ -25,9 +26,22 @@ def with_ranks(entities: pl.DataFrame, *, ranked: Collection[str]) -> pl.DataFra
     )
 
 
-def rank_of(column: str, frame: Sequence[str]) -> pl.Expr:
-    """Competition rank Int64 by `column`, descending, among the rows that share `frame`; null has no rank."""
-    return pl.col(column).rank("min", descending=True).over(frame).cast(pl.Int64)
+def rank_of(column: str, frame: Sequence[str], *, growth: bool = False) -> pl.Expr:
+    """Competition rank Int64 by `column`, descending, among the rows that share `frame`; null has no rank.
+
+    growth: the column is a growth, not a level. What is equal by `comparable` shares a rank.
+    """
+    return comparable(pl.col(column), growth=growth).rank("min", descending=True).over(frame).cast(pl.Int64)
+
+
+def comparable(value: pl.Expr, *, growth: bool = False) -> pl.Expr:
+    """The value without the digits that are the machine's: a level to 12 significant digits, a growth to 12 decimals.
+
+    A float carries 15 or 16 digits, and the last of them depend on the order of operations: numbers that are equal in
+    the method may differ there, and must not be ranked apart. A growth is a ratio less 1: its error is that of a
+    number near 1, however small it is itself.
+    """
+    return value.round(_DIGITS) if growth else value.round_sig_figs(_DIGITS)
 
 
 def with_points_share(entities: pl.DataFrame, *, nation: str) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 
 from dci_pipeline.framework import Quality
 from dci_pipeline.marts.entities import KEY, NATION
-from dci_pipeline.marts.growth import beside, growth
+from dci_pipeline.marts.growth import beside, comparable, growth
 from dci_pipeline.marts.index_span import maturity
 
 _SUMS = {"value": pl.Int128, "volume": pl.Int128}
@@ -73,7 +73,7 @@ def intensive_year(
     return (
         frame.with_columns(
             rank=pl.when(pl.col("entity_type").is_in(sorted(ranked)))
-            .then(best_first.rank("min").over("entity_type", "node"))
+            .then(comparable(best_first).rank("min").over("entity_type", "node"))
             .cast(pl.Int64),
             growth_yoy=growth("rate", "rate_base"),
             volume_effect=volume_effect,

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from dci_pipeline.marts.growth import comparable
 from dci_pipeline.marts.selections import KEYS
 
 
 def rank(frame: pl.DataFrame, *, per: Sequence[str] = (), descending: bool = True) -> pl.DataFrame:
     """The competition rank of every value as the value, within each key of `per`; ties share the smaller number."""
-    ranks = pl.col("value").rank("min", descending=descending)
+    ranks = comparable(pl.col("value")).rank("min", descending=descending)
     return frame.with_columns(value=(ranks.over(list(per)) if per else ranks).cast(pl.Float64))
 
 

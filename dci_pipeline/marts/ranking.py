@@ -40,7 +40,7 @@ def ranking(
     level = _levels(marked, before, two_before).filter(pl.col("entity_type").is_in(sorted(ranked)))
     frame = _competitors(level, now, before, scopes=scopes, members=members)
     frame = frame.with_columns(
-        rank_of(name, FRAME).alias(f"rank_{name}")
+        rank_of(name, FRAME, growth=name.startswith("growth")).alias(f"rank_{name}")
         for name in ("points", "points_before", "points_two_before", "growth", "growth_before")
     ).with_columns(
         gain=(pl.col("rank_points_before") - pl.col("rank_points")).cast(pl.Float64),

@@ -82,27 +82,6 @@ def build(warehouse: Warehouse, framework: Framework) -> Built:
     )
 
 
-def opened(layout: Layout) -> Path:
-    """The published file as a file of this machine: itself on a disk, else a copy, fetched when it has changed.
-
-    Raises FileNotFoundError when nothing is published.
-    """
-    if not isinstance(layout.catalogue, ObjectPath):
-        return layout.catalogue
-    folder = layout.local / "published" / layout.index
-    kept = folder / f"{hashlib.sha256(str(layout.catalogue.head()['e_tag']).encode()).hexdigest()[:16]}.duckdb"
-    if not kept.is_file():
-        with place(layout) as own:
-            fetched = layout.catalogue.fetch(own.folder / kept.name)
-            folder.mkdir(parents=True, exist_ok=True)
-            os.replace(fetched, kept)
-        for other in folder.glob("*.duckdb"):
-            # Who has it open keeps what was opened.
-            if other != kept:
-                other.unlink(missing_ok=True)
-    return kept
-
-
 def is_as_published(layout: Layout) -> bool:
     """Whether the published file has the size and hash that were recorded when it was published."""
     try:

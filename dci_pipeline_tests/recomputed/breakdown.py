@@ -107,12 +107,13 @@ ENTITIES = f"""
 
 
 def ranked(value: str, before: str, name: str, scope: str, condition: str) -> str:
-    """A rank and its change; both among the rows there are now."""
+    """A rank and its change; both among the rows there are now. Equal to 12 digits is equal."""
+    by, by_before = (f"round({one}, 12)" if value == "growth" else f"digits({one})" for one in (value, before))
     window = f"OVER (PARTITION BY key, node, dimension, {scope}, member = '{UNALLOCATED}' ORDER BY"
     return f"""
-        CASE WHEN {condition} AND {value} IS NOT NULL THEN rank() {window} {value} DESC NULLS LAST) END AS {name},
+        CASE WHEN {condition} AND {value} IS NOT NULL THEN rank() {window} {by} DESC NULLS LAST) END AS {name},
         CASE WHEN {condition} AND {value} IS NOT NULL AND {before} IS NOT NULL
-             THEN rank() {window} {before} DESC NULLS LAST) - rank() {window} {value} DESC NULLS LAST)
+             THEN rank() {window} {by_before} DESC NULLS LAST) - rank() {window} {by} DESC NULLS LAST)
         END AS {name}_change
     """
 

@@ -29,9 +29,10 @@ INDEX = """
     WITH base AS (SELECT cadence, key, entity_type, entity_code, node FROM entity WHERE role = 'yoy'),
     covered AS (SELECT cadence, key, count(*) AS months FROM span_month WHERE role = 'now' GROUP BY ALL),
     ranks AS (
-        SELECT *, CASE WHEN ranked AND now IS NOT NULL THEN rank() OVER (same ORDER BY now DESC NULLS LAST) END AS rank,
+        SELECT *, CASE WHEN ranked AND now IS NOT NULL
+                    THEN rank() OVER (same ORDER BY digits(now) DESC NULLS LAST) END AS rank,
                CASE WHEN ranked AND now IS NOT NULL AND yoy IS NOT NULL
-                    THEN rank() OVER (same ORDER BY yoy DESC NULLS LAST) END AS rank_before
+                    THEN rank() OVER (same ORDER BY digits(yoy) DESC NULLS LAST) END AS rank_before
         FROM compared WINDOW same AS (PARTITION BY cadence, key, entity_type, node)
     ),
     nation AS (
@@ -110,20 +111,25 @@ RANKING = """
         AND compared.entity_type = scope.entity_type AND compared.entity_code = scope.entity_code
     ),
     placed AS (
-        SELECT *, CASE WHEN now IS NOT NULL THEN rank() OVER (same ORDER BY now DESC NULLS LAST) END AS at_now,
-               CASE WHEN yoy IS NOT NULL THEN rank() OVER (same ORDER BY yoy DESC NULLS LAST) END AS at_yoy,
-               CASE WHEN yoy2 IS NOT NULL THEN rank() OVER (same ORDER BY yoy2 DESC NULLS LAST) END AS at_yoy2
+        SELECT *, CASE WHEN now IS NOT NULL THEN rank() OVER (same ORDER BY digits(now) DESC NULLS LAST) END AS at_now,
+               CASE WHEN yoy IS NOT NULL THEN rank() OVER (same ORDER BY digits(yoy) DESC NULLS LAST) END AS at_yoy,
+               CASE WHEN yoy2 IS NOT NULL THEN rank() OVER (same ORDER BY digits(yoy2) DESC NULLS LAST) END AS at_yoy2
         FROM levels WINDOW same AS (PARTITION BY key, scope_type, scope_code, entity_type, node)
     ),
     based AS (
-        SELECT *, 'points' AS basis, now AS value, yoy AS before FROM placed
+        SELECT *, 'points' AS basis, now AS value, yoy AS before,
+               digits(now) AS compared_now, digits(yoy) AS compared_before
+        FROM placed
         UNION ALL
-        SELECT *, 'growth', growth, growth_before FROM placed SEMI JOIN base USING (key)
+        SELECT *, 'growth', growth, growth_before, round(growth, 12), round(growth_before, 12)
+        FROM placed SEMI JOIN base USING (key)
         UNION ALL
-        SELECT *, 'rank_gain', at_yoy - at_now, at_yoy2 - at_yoy FROM placed SEMI JOIN base USING (key)
+        SELECT *, 'rank_gain', at_yoy - at_now, at_yoy2 - at_yoy, at_yoy - at_now, at_yoy2 - at_yoy
+        FROM placed SEMI JOIN base USING (key)
     )
-    SELECT *, CASE WHEN value IS NOT NULL THEN rank() OVER (same ORDER BY value DESC NULLS LAST) END AS rank,
-           CASE WHEN before IS NOT NULL THEN rank() OVER (same ORDER BY before DESC NULLS LAST) END AS rank_before
+    SELECT *, CASE WHEN value IS NOT NULL THEN rank() OVER (same ORDER BY compared_now DESC NULLS LAST) END AS rank,
+           CASE WHEN before IS NOT NULL THEN rank() OVER (same ORDER BY compared_before DESC NULLS LAST)
+           END AS rank_before
     FROM based WINDOW same AS (PARTITION BY key, scope_type, scope_code, entity_type, node, basis);
 
     CREATE TABLE ranking_rows AS

@@ -20,7 +20,7 @@ from dci_pipeline import plan, refresh
 from dci_pipeline.defs.launch import run_in_process
 from dci_pipeline.findings import Conflict, Finding
 from dci_pipeline.settings import Settings, read_settings
-from dci_pipeline.warehouse import audit, catalogue, deliveries, gc, leases, mending, objects
+from dci_pipeline.warehouse import audit, catalogue, deliveries, gc, leases, mending, objects, published
 from dci_pipeline.warehouse.layout import PART, RECEIPT, Layout
 from dci_pipeline.warehouse.locks import lock
 from dci_pipeline.warehouse.receipts import is_whole
@@ -179,7 +179,7 @@ def consistent(root: Path, log: Path, known: Any) -> int:
             rows = warehouse.read("marts", name)
             assert int(rows.select(pl.col(pl.String).first()).row(0)[0].removeprefix("g")) in (done, done + 1)
     if writer.reported(log, "published") >= 0:
-        with duckdb.connect(str(catalogue.opened(warehouse.layout)), read_only=True) as connection:
+        with duckdb.connect(str(published.opened(warehouse.layout)), read_only=True) as connection:
             assert len({writer._shown(connection, name) for name in writer.TABLES}) == 1
     return len(held)
 
