@@ -37,7 +37,7 @@ run: $(VENV)/.ready ## simulate two years of deliveries, run the pipeline, publi
 	@$(BIN)/dci demo
 
 test: check $(VENV)/spark/.ready ## style, types, every test
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 quick: $(VENV)/.ready-dev ## the tests that take no time
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not browser"

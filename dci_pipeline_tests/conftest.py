@@ -34,6 +34,12 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("pipeline")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: left to the end, one of them would keep one process busy and the others idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("browser")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @dataclass(frozen=True)
 class World:
     """A computed index and the report of its refresh."""
