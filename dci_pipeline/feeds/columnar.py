@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 import polars as pl
 
 from dci_pipeline.contracts import FeedContract
-from dci_pipeline.feeds import decoding, header
+from dci_pipeline.feeds import header, unpacking
 from dci_pipeline.findings import Finding
 
 
@@ -55,7 +55,7 @@ def _arrow_parquet(spool: BinaryIO, *, name: str, contract: FeedContract) -> Ite
     groups: Any = reader.metadata
     unpacked = sum(int(groups.row_group(at).total_byte_size) for at in range(groups.num_row_groups))
     if unpacked > contract.max_bytes or int(groups.num_rows) > contract.max_bytes:
-        raise decoding.too_large(
+        raise unpacking.too_large(
             name, f"{unpacked:,} bytes and {groups.num_rows:,} rows once unpacked", contract.max_bytes
         )
     decoded = 0
@@ -64,7 +64,7 @@ def _arrow_parquet(spool: BinaryIO, *, name: str, contract: FeedContract) -> Ite
         batch.validate(full=True)
         decoded += int(batch.nbytes)
         if decoded > 8 * contract.max_bytes:
-            raise decoding.too_large(name, f"more than {decoded:,} bytes of values", contract.max_bytes)
+            raise unpacking.too_large(name, f"more than {decoded:,} bytes of values", contract.max_bytes)
         if batch.num_rows:
             yield _native(pa, batch).select(wanted)
 

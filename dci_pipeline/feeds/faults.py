@@ -17,8 +17,8 @@ import polars as pl
 
 from dci_pipeline import periods
 from dci_pipeline.contracts import Column, FeedContract, Rule
-from dci_pipeline.feeds.decoding import GZIP, PARQUET
 from dci_pipeline.feeds.encoding import EXTRA
+from dci_pipeline.feeds.unpacking import GZIP, PARQUET
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 

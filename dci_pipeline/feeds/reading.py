@@ -10,13 +10,13 @@ import csv
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import polars as pl
 
 from dci_pipeline.contracts import FeedContract
-from dci_pipeline.feeds import columnar, decoding
+from dci_pipeline.feeds import columnar, decoding, unpacking
 from dci_pipeline.feeds.header import check_columns, no_rows
 from dci_pipeline.findings import Finding
 
@@ -29,7 +29,14 @@ _HEADER = 1 << 20
 _LAST = "\x04end of file\x04"
 
 
-def batches(stream: BinaryIO, *, name: str, size: int, contract: FeedContract) -> Iterator[pl.DataFrame]:
+class Batch(NamedTuple):
+    """Records of a file; `nul` is False where no value of them can have a NUL byte."""
+
+    rows: pl.DataFrame
+    nul: bool
+
+
+def batches(stream: BinaryIO, *, name: str, size: int, contract: FeedContract) -> Iterator[Batch]:
     """The records of one file in order: [a column per column of the contract and of its row filter, file_row, ragged].
 
     Columns carry the names of the partner's file; CSV values are text with an empty field as null, Parquet values keep
@@ -37,22 +44,22 @@ def batches(stream: BinaryIO, *, name: str, size: int, contract: FeedContract) -
     Raises Finding for a file past the size limit, damaged, in another encoding, or with other columns.
     """
     if size > contract.max_bytes:
-        raise decoding.too_large(name, f"{size:,} bytes", contract.max_bytes)
-    content = decoding.unpacked(stream, name=name, limit=contract.max_bytes)
+        raise unpacking.too_large(name, f"{size:,} bytes", contract.max_bytes)
+    content = unpacking.unpacked(stream, name=name, limit=contract.max_bytes)
     mark = content.peek(4)
-    if mark == decoding.PARQUET:
-        with decoding.seekable(content) as spool:
+    if mark == unpacking.PARQUET:
+        with unpacking.seekable(content) as spool:
             number = 1
             for frame in columnar.frames(spool, name=name, contract=contract):
                 numbered, number = _numbered(frame, number, deque(), 0)
-                yield numbered
+                yield Batch(numbered, nul=True)
     elif name.lower().endswith(".parquet"):
         raise columnar.not_parquet(name, f"the first bytes are {mark!r}")
     else:
         yield from _csv(content, name=name, contract=contract)
 
 
-def _csv(content: decoding.Limited, *, name: str, contract: FeedContract) -> Iterator[pl.DataFrame]:
+def _csv(content: unpacking.Limited, *, name: str, contract: FeedContract) -> Iterator[Batch]:
     text = decoding.Utf8(content, name=name, encoding=contract.encoding)
     header = _header(text, name=name, contract=contract)
     wanted = check_columns(header, name=name, contract=contract)
@@ -60,7 +67,7 @@ def _csv(content: decoding.Limited, *, name: str, contract: FeedContract) -> Ite
     text.end_with(("\n" + contract.delimiter.join([_LAST] * len(header)) + "\n").encode())
     ragged: deque[tuple[int, int]] = deque()
     reader = _arrow_csv(text, header, wanted, delimiter=contract.delimiter, ragged=ragged, name=name)
-    number, rows, held = 1, 0, None
+    number, count, held = 1, 0, None
     while True:
         try:
             batch = next(reader, None)
@@ -74,16 +81,16 @@ def _csv(content: decoding.Limited, *, name: str, contract: FeedContract) -> Ite
             continue
         if held is not None:
             frame, number = _numbered(held, number, ragged, len(header))
-            rows += frame.height
-            yield from frame.iter_slices(BATCH_ROWS)
+            count += frame.height
+            yield from (Batch(rows, text.nul) for rows in frame.iter_slices(BATCH_ROWS))
         held = batch
     if held is None or held.row(-1) != (_LAST,) * held.width:
         raise _open_quote(name, number)
     frame, number = _numbered(held, number, ragged, len(header))
-    rows += frame.height - 1
-    if rows == 0:
+    count += frame.height - 1
+    if count == 0:
         raise no_rows(name, "a header and nothing below it")
-    yield from frame.head(-1).iter_slices(BATCH_ROWS)
+    yield from (Batch(rows, text.nul) for rows in frame.head(-1).iter_slices(BATCH_ROWS))
 
 
 def _arrow_csv(

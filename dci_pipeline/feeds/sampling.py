@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 
 import polars as pl
 
-from dci_pipeline.feeds import decoding
+from dci_pipeline.feeds import unpacking
 from dci_pipeline.findings import Finding
 
 _HEAD = 4 << 20
@@ -29,9 +29,9 @@ def sample(stream: BinaryIO, name: str, size: int) -> tuple[pl.DataFrame, str, s
     """
     if size == 0:
         raise _nothing(name, "an empty file")
-    content = decoding.unpacked(stream, name=name, limit=_NO_LIMIT)
-    if content.peek(4) == decoding.PARQUET:
-        with decoding.seekable(content) as spool:
+    content = unpacking.unpacked(stream, name=name, limit=_NO_LIMIT)
+    if content.peek(4) == unpacking.PARQUET:
+        with unpacking.seekable(content) as spool:
             return _parquet(spool, name), "utf-8", ","
     head = b""
     while len(head) < _HEAD and (more := content.read(_HEAD - len(head))):

@@ -54,11 +54,11 @@ def typed(
     """
     before = seen = 0
     for batch in reading.batches(stream, name=name, size=size, contract=contract):
-        seen += batch.height
-        wanted = _filtered(batch, contract)
+        seen += batch.rows.height
+        wanted = _filtered(batch.rows, contract)
         if wanted.height:
             before += wanted.height
-            yield _typed_batch(wanted, contract, cadence, file, period)
+            yield _typed_batch(reading.Batch(wanted, batch.nul), contract, cadence, file, period)
     if not before:
         raise Finding(
             "no rows",
@@ -105,13 +105,14 @@ def _filtered(batch: pl.DataFrame, contract: FeedContract) -> pl.DataFrame:
 
 
 def _typed_batch(
-    batch: pl.DataFrame, contract: FeedContract, cadence: str, file: int, period: Period | None
+    read: reading.Batch, contract: FeedContract, cadence: str, file: int, period: Period | None
 ) -> pl.DataFrame:
+    batch = read.rows
     values: list[pl.Series] = []
     reasons: list[pl.Series] = []
     for column in contract.columns:
         raw = _raw(batch, column)
-        value, says = _value(raw, column)
+        value, says = _value(raw, column, nul=read.nul)
         if column.collected_since is not None:
             early = _too_early(batch, column, contract, cadence, period)
             raw, value = raw.set(early, None), value.set(early, None)
@@ -147,13 +148,13 @@ def _reason(raw: pl.Series, bad: pl.Series, column: Column, says: str) -> pl.Ser
     return pl.select(pl.when(bad).then(words).alias(column.name)).to_series()
 
 
-def _value(raw: pl.Series, column: Column) -> Typed:
+def _value(raw: pl.Series, column: Column, *, nul: bool) -> Typed:
     """The typed values, null where the value is not of the type, and what is wrong with those."""
     kind = raw.dtype
     if kind == pl.Null:
         return raw.cast(DTYPES[column.type]), ""
     if column.type == "string":
-        return _string(raw)
+        return _string(raw, nul=nul)
     if column.type == "date":
         return _date(raw, column)
     if column.type == "boolean":
@@ -165,10 +166,9 @@ def _value(raw: pl.Series, column: Column) -> Typed:
     return _integer(raw)
 
 
-def _string(raw: pl.Series) -> Typed:
+def _string(raw: pl.Series, *, nul: bool) -> Typed:
     if raw.dtype == pl.String:
-        nul = raw.str.contains("\0", literal=True)
-        return (raw.set(nul, None) if nul.any() else raw), "has a NUL byte"
+        return raw.set(raw.str.contains("\0", literal=True), None) if nul else raw, "has a NUL byte"
     if raw.dtype.is_integer() or raw.dtype == pl.Date:
         return raw.cast(pl.String), ""
     return _nothing(raw, pl.String), f"is a {_kind(raw)}, not text"

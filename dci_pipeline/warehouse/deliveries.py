@@ -303,6 +303,8 @@ def write_typed(
     # A dictionary of values that hardly repeat costs a quarter of the writing and makes the file larger.
     apart = {column.name for role in ("record_id", "measure") for column in contract.roles(role)}
     repeating: Any = [*(column.name for column in contract.columns if column.name not in apart), "file", "unparsed"]
+    # Least and greatest serve who reads a range of rows or of keys; of other columns they are only work.
+    ranged: Any = ["file", "file_row", *(column.name for column in contract.roles("record_id"))]
     try:
         for number, (part, path) in enumerate(parts):
             tally: dict[str, Any] = {}
@@ -324,10 +326,15 @@ def write_typed(
                     for at, piece in pieces.items():
                         if at is None or period not in (None, at) or (wanted is not None and not wanted(at)):
                             continue
-                        table = piece.to_arrow(compat_level=pl.CompatLevel.oldest())
+                        table = piece.to_arrow(compat_level=pl.CompatLevel.newest())
                         if at not in writers:
                             writers[at] = pq.ParquetWriter(
-                                folder / f"{at}.parquet", table.schema, compression="zstd", use_dictionary=repeating
+                                folder / f"{at}.parquet",
+                                table.schema,
+                                compression="zstd",
+                                use_dictionary=repeating,
+                                write_statistics=ranged,
+                                store_schema=False,
                             )
                         writers[at].write_table(table, row_group_size=250_000)
                         rows[at] = rows.get(at, 0) + piece.height
