@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -17,6 +18,7 @@ import polars as pl
 from dci_pipeline.contracts import FeedContract
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
+from dci_pipeline.validation.cells import KEY, Cells
 from dci_pipeline.validation.duplicates import POSITION, repeated_keys
 from dci_pipeline.validation.flags import ANY_KNOWN, combined, flag_words, row_flags, word_count
 from dci_pipeline.validation.stretches import Engine, stretches
@@ -68,8 +70,7 @@ def scan(
     _check(lazy, contract)
     adding = Adding(contract, tuple(leaves), tuple(splits))
     work = _Work(engine, lazy, contract, period, partner, aliases, adding)
-    parts = stretches(engine, lazy)
-    grouped = work.grouped(parts)
+    grouped = work.grouped([lazy] if work.fits else stretches(engine, lazy))
     repeats = repeated_keys(engine, lazy, contract)
     doubled = None if repeats is None else work.grouped([work.rejected_repeats(repeats)])
     counts = work.counts(grouped, doubled)
@@ -82,7 +83,7 @@ def scan(
         counts=counts,
         sums=adding.by_leaf(accepted, where),
         members=adding.by_member(accepted, where),
-        quarantine=tuple(work.quarantine(part, repeats) for part in parts) if rejected else (),
+        quarantine=tuple(work.quarantine(part, repeats) for part in work.apart(rejected)),
     )
 
 
@@ -106,12 +107,25 @@ class _Work:
     def words(self) -> list[str]:
         return [f"_bits{word}" for word in range(word_count(len(self.order)))]
 
+    @cached_property
+    def cells(self) -> Cells | None:
+        """The numbers rows are grouped by; None where it has to be by their texts."""
+        return Cells.of(self.contract, self.aliases, self.adding.dimensions) if len(self.words) == 1 else None
+
+    @property
+    def fits(self) -> bool:
+        """Whether any number of rows can be grouped in the memory the engine has."""
+        most = self.engine.rows_at_once
+        return most is None or (self.cells is not None and self.cells.size <= most)
+
     def placed(self, rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """The rows with `_place` and `_outside` of their place's name; null for a name not usable in the period."""
         name = self.contract.place.name
         names = self.aliases.select(
             pl.col("alias").alias(name), pl.col("place").alias(PLACE), _outside=pl.col("scope") == "out"
         )
+        if self.cells is not None:
+            names = self.cells.numbered(names)
         return rows.join(self.engine.small(names), on=name, how="left")
 
     def flags(self, *, readable: bool) -> dict[str, nw.Expr]:
@@ -153,16 +167,24 @@ class _Work:
 
     def group(self, rows: nw.LazyFrame[Any], *, readable: bool) -> pl.DataFrame:
         """One pass over rows as `grouped` gives them. Readable: -1 for what an `unparsed` text breaks; else no sums."""
-        words = flag_words(self.flags(readable=readable), self.order)
+        flags, rows = self.flags(readable=readable), self.placed(rows)
+        if self.cells is not None:
+            rows = self.cells.with_numbers(self.engine, rows)
+            listed = {rule.id: rule.column for rule in self.contract.rules if rule.kind == "one_of"}
+            flags |= {rule: self.cells.unlisted(name) for rule, name in listed.items() if name in self.cells.values}
+        words = flag_words(flags, self.order)
         if readable:
             words = [nw.when(nw.col("unparsed").is_null()).then(word).otherwise(nw.lit(-1, nw.Int64)) for word in words]
         # Names become places before grouping: a place has several names, and groups are what costs.
-        rows = self.placed(rows).with_columns(*[word.alias(name) for word, name in zip(words, self.words, strict=True)])
+        rows = rows.with_columns(*[word.alias(name) for word, name in zip(words, self.words, strict=True)])
         facts = [nw.len().alias("n")]
         if readable:
             clean = nw.all_horizontal(*[nw.col(name) == 0 for name in self.words], ignore_nulls=True)
             facts += self.adding.aggregates(clean)
-        return self.engine.collect(rows.group_by(*self.keys).agg(*facts))
+        if self.cells is None:
+            return self.engine.collect(rows.group_by(*self.keys).agg(*facts))
+        numbered = rows.with_columns(self.cells.key(nw.col(self.words[0])))
+        return self.cells.named(self.engine.collect(numbered.group_by(KEY).agg(*facts)), self.words[0])
 
     def rejected_repeats(self, repeats: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """The rows that break key.unique: all that disagree, and all but the first that agree."""
@@ -196,6 +218,13 @@ class _Work:
         if doubled is not None:
             parts.append(self.adding.exact(doubled.filter(~pl.col("_bad")), sign=-1))
         return pl.concat(parts)
+
+    def apart(self, rejected: int) -> list[nw.LazyFrame[Any]]:
+        """The rows in parts, of which the rejected ones of each can be sorted at once."""
+        if not rejected:
+            return []
+        most = self.engine.rows_at_once
+        return [self.lazy] if most is None or rejected <= most else stretches(self.engine, self.lazy)
 
     def quarantine(self, part: nw.LazyFrame[Any], repeats: nw.LazyFrame[Any] | None) -> nw.LazyFrame[Any]:
         """The rejected rows of a part with the ids of the rules they break; texts are searched in these rows only."""
