@@ -16,3 +16,8 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
 
 
 defs = build_definitions()
+
+
+def job_of(name: str) -> dg.JobDefinition:
+    """A job by its name: what another process makes it from again."""
+    return defs.get_repository_def().get_job(name)

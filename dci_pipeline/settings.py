@@ -1,6 +1,7 @@
 """Where things are and which engine works: the few choices a machine makes, from the environment.
 
-DCI_WAREHOUSE, DCI_SCRATCH, DCI_CONTRACTS, DCI_ENGINE, DCI_ENGINE_MEMORY, DCI_DROP, DCI_DROP_SETTLE, DCI_TIMEZONE.
+DCI_WAREHOUSE, DCI_SCRATCH, DCI_CONTRACTS, DCI_ENGINE, DCI_ENGINE_MEMORY, DCI_EXECUTOR, DCI_WORKERS,
+DCI_EXECUTOR_CONFIG, DCI_WAREHOUSE_SHARED, DCI_DROP, DCI_DROP_SETTLE, DCI_TIMEZONE.
 Method, structure and thresholds are not settings: they are data_contracts/.
 """
 
@@ -15,6 +16,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from dci_pipeline.findings import Finding
 
 ENGINES = ("polars", "duckdb")
+EXECUTORS = ("in_process", "multiprocess", "k8s")
+# What an engine needs at least to work in.
+_LEAST_MEGABYTES = 100
 # A Spark Connect server; what follows the port are parameters, which may hold a token.
 _ADDRESS = re.compile(r"(sc://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})(?:/?|/;([^/?#@\s]*))")
 
@@ -33,6 +37,11 @@ class Settings:
     settle: float = 60.0
     # What a connection to the engine needs besides its address, a token among it: never shown.
     engine_parameters: str = field(default="", repr=False)
+    # Where slices are validated: in the run's own process, in so many processes beside it, or in pods.
+    executor: str = "in_process"
+    workers: int = 1
+    # What pods are given, in the words of dagster-k8s.
+    executor_config: Path | None = None
 
     def drop_of(self, index: str) -> Path:
         """The folder in which the files of one index arrive: on this machine's disk in any case."""
@@ -57,7 +66,8 @@ class Settings:
 def read_settings() -> Settings:
     """Settings from the environment; relative paths are taken from the working directory.
 
-    Raises Finding for an unknown engine, a contracts folder that is not there, or a file where the warehouse should be.
+    Raises Finding for an unknown engine or executor, a contracts folder that is not there, a file where the warehouse
+    should be, and for pods that would not see the warehouse.
     """
     engine, parameters = _engine()
     contracts = Path(os.environ.get("DCI_CONTRACTS") or _beside_package("data_contracts")).resolve()
@@ -79,12 +89,17 @@ def read_settings() -> Settings:
             todo="set DCI_WAREHOUSE to such a folder, or DCI_ENGINE to polars or duckdb",
         )
     drop = os.environ.get("DCI_DROP")
+    memory = _megabytes("DCI_ENGINE_MEMORY", 700)
+    executor = _executor(warehouse)
     return Settings(
         warehouse=warehouse,
         contracts=contracts,
         engine=engine,
         engine_parameters=parameters,
-        engine_memory=_megabytes("DCI_ENGINE_MEMORY", 700) * 1_000_000,
+        engine_memory=memory * 1_000_000,
+        executor=executor,
+        workers=_workers(memory) if executor == "multiprocess" else 1,
+        executor_config=_executor_config() if executor == "k8s" else None,
         drop=Path(drop).resolve() if drop else None,
         settle=_seconds("DCI_DROP_SETTLE", 60.0),
     )
@@ -105,6 +120,58 @@ def _engine() -> tuple[str, str]:
             todo="set DCI_ENGINE to one of these, or unset it for polars",
         )
     return given, ""
+
+
+def _executor(warehouse: Path) -> str:
+    """Where slices are validated. Raises Finding for another word, and for pods without a warehouse they share."""
+    given = os.environ.get("DCI_EXECUTOR") or "in_process"
+    if given not in EXECUTORS:
+        raise Finding(
+            "unknown executor",
+            where="DCI_EXECUTOR",
+            found=given,
+            expected=" or ".join(EXECUTORS),
+            todo="set DCI_EXECUTOR to one of these, or unset it for in_process",
+        )
+    if given == "k8s" and "://" not in str(warehouse) and not _on("DCI_WAREHOUSE_SHARED"):
+        raise Finding(
+            "a warehouse that pods do not share",
+            where="DCI_EXECUTOR with DCI_WAREHOUSE",
+            found=f"{given} with {warehouse}",
+            expected="a warehouse on object storage, or a volume mounted in every pod at this path",
+            todo="set DCI_WAREHOUSE to s3://bucket/prefix; or, for such a volume, set DCI_WAREHOUSE_SHARED=on",
+        )
+    return given
+
+
+def _workers(memory: int) -> int:
+    """Processes that validate slices at the same time. Raises Finding when their shares of the memory are too small."""
+    cores, most = len(os.sched_getaffinity(0)), memory // _LEAST_MEGABYTES
+    given = os.environ.get("DCI_WORKERS") or str(min(cores, most))
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= most:
+        raise Finding(
+            "not a number of processes",
+            where="DCI_WORKERS",
+            found=given,
+            expected=f"1 to {most}: each gets its share of DCI_ENGINE_MEMORY ({memory} megabytes), at least "
+            f"{_LEAST_MEGABYTES}",
+            todo="correct DCI_WORKERS, or give DCI_ENGINE_MEMORY more",
+        )
+    return int(given)
+
+
+def _executor_config() -> Path | None:
+    """The file that says what pods are given. Raises Finding when it is not there."""
+    given = os.environ.get("DCI_EXECUTOR_CONFIG")
+    if given and not Path(given).is_file():
+        raise Finding(
+            "no such file",
+            where="DCI_EXECUTOR_CONFIG",
+            found=given,
+            expected="a file such as deploy/kubernetes/executor.yaml",
+            todo="correct DCI_EXECUTOR_CONFIG, or unset it: pods are then given what the run's own has",
+        )
+    return Path(given).resolve() if given else None
 
 
 def _warehouse() -> Path:
@@ -162,12 +229,12 @@ def _seconds(name: str, usual: float) -> float:
 def _megabytes(name: str, usual: int) -> int:
     """An amount of memory from the environment. Raises Finding for anything but a whole number from 100 on."""
     given = os.environ.get(name) or str(usual)
-    if not given.isascii() or not given.isdigit() or int(given) < 100:
+    if not given.isascii() or not given.isdigit() or int(given) < _LEAST_MEGABYTES:
         raise Finding(
             "not an amount of memory",
             where=name,
             found=given,
-            expected="megabytes, 100 or more",
+            expected=f"megabytes, {_LEAST_MEGABYTES} or more",
             todo=f"correct {name}",
         )
     return int(given)
@@ -175,9 +242,13 @@ def _megabytes(name: str, usual: int) -> int:
 
 def automation() -> bool:
     """Whether schedules and sensors are on when first seen (DCI_AUTOMATION=on). Raises Finding for another word."""
-    given = os.environ.get("DCI_AUTOMATION") or "off"
+    return _on("DCI_AUTOMATION")
+
+
+def _on(name: str) -> bool:
+    given = os.environ.get(name) or "off"
     if given not in ("on", "off"):
-        raise Finding("neither on nor off", where="DCI_AUTOMATION", found=given, expected="on or off")
+        raise Finding("neither on nor off", where=name, found=given, expected="on or off")
     return given == "on"
 
 

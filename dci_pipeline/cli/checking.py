@@ -20,7 +20,7 @@ from dci_pipeline.contracts import FeedContract, Versions
 from dci_pipeline.feeds import typing
 from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
-from dci_pipeline.steps.validation import names_of
+from dci_pipeline.steps.scanning import names_of
 from dci_pipeline.validation import scan as heavy
 from dci_pipeline.validation import verdict as judged
 from dci_pipeline.warehouse import deliveries, refusals

@@ -9,6 +9,7 @@ import dagster as dg
 from dci_pipeline.defs import arrival
 from dci_pipeline.defs.alerts import alerts
 from dci_pipeline.defs.assets import assets
+from dci_pipeline.defs.executors import executor_of
 from dci_pipeline.defs.following import following
 from dci_pipeline.defs.jobs import jobs, schedules
 from dci_pipeline.defs.overdue import overdue
@@ -35,5 +36,5 @@ def index_definitions(work: Work) -> dg.Definitions:
                 *alerts(work),
                 *overdue(work),
             ],
-            executor=dg.in_process_executor,
+            executor=executor_of(work.settings),
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from dci_pipeline.defs import events, metadata
+from dci_pipeline.defs.fan_out import fanned_out
 from dci_pipeline.defs.freshness import freshness
 from dci_pipeline.defs.partitions import Partitions
 from dci_pipeline.defs.recording import record_of
@@ -50,6 +51,17 @@ def _asset(
     work: Work, step: Step, partitions: Partitions, *, scopes: dict[Key, str], readers: frozenset[Key]
 ) -> dg.AssetsDefinition:
     key, definition = asset_key(work.index, step.key), partitions.of(step)
+    if step.key[0] == "validation" and work.settings.executor != "in_process":
+        return fanned_out(
+            work,
+            step,
+            partitions,
+            lambda context: _run(context, work, step, partitions, readers=readers),
+            key=key,
+            reads={asset_key(work.index, read): partitions.mapping(reading) for read, reading in step.reads},
+            owners=OWNERS,
+            kinds=_kinds(work, step),
+        )
 
     @dg.asset(
         key=key,
@@ -122,12 +134,12 @@ def _run(
         except Finding as finding:
             record.error = finding
             raise dg.Failure(
-                f"{'/'.join(context.asset_key.path)} {period or ''}".strip() + f": {finding}", allow_retries=False
+                f"{work.index}/{'/'.join(step.key)} {period or ''}".strip() + f": {finding}", allow_retries=False
             ) from None
         except Exception as error:
             record.error = error
             raise
-        record.ends(step, outcome)
+        outcome = record.ends(step, outcome)
         if before is not None and outcome.state == "unchanged":
             # Nothing was done for a period that is held back: its last good partition stands as it was.
             continue

@@ -8,6 +8,7 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 
 from dci_pipeline.defs.partitions import Partitions, timezone
+from dci_pipeline.findings import Conflict, Finding, Unanswered, Unfit
 from dci_pipeline.messages import FailedCheck, FailedRun, FailedStep
 from dci_pipeline.path import path
 from dci_pipeline.work import Work
@@ -20,6 +21,7 @@ _STARTED_BY = (
     ("dagster/backfill", "backfill"),
 )
 _AUTOMATION = ("dagster/from_automation_condition", "dagster/auto_materialize")
+_FINDING = "finding"
 _WILL_RETRY = "dagster/will_retry"
 
 
@@ -63,6 +65,30 @@ def failure_of(instance: dg.DagsterInstance, run: dg.DagsterRun, work: Work, ui:
     )
 
 
+def finding_metadata(finding: Finding) -> dict[str, dg.MetadataValue]:
+    """A Finding as a failure of a step keeps it, for `finding_of` of another process."""
+    said = {
+        "kind": type(finding).__name__,
+        "problem": finding.problem,
+        "where": finding.where,
+        "found": None if finding.found is None else str(finding.found),
+        "expected": None if finding.expected is None else str(finding.expected),
+        "todo": finding.todo,
+    }
+    return {_FINDING: dg.MetadataValue.json(said)}
+
+
+def finding_of(event: dg.DagsterEvent) -> Finding | None:
+    """The Finding a step of another process failed with, if it was one."""
+    told = event.step_failure_data.user_failure_data
+    said = told.metadata.get(_FINDING) if told is not None else None
+    if not isinstance(said, dg.JsonMetadataValue) or not isinstance(said.data, dict):
+        return None
+    kinds = {kind.__name__: kind for kind in (Finding, Conflict, Unfit, Unanswered)}
+    fields = {str(name): value for name, value in said.data.items() if name not in ("kind", "problem")}
+    return kinds.get(str(said.data["kind"]), Finding)(str(said.data["problem"]), **fields)
+
+
 def _check(told: AssetCheckEvaluation, partitions: Partitions, scopes: dict[tuple[str, str], str]) -> FailedCheck:
     _, stage, table = told.asset_key.path
     partition = getattr(told, "partition", None)
@@ -85,7 +111,8 @@ def _check(told: AssetCheckEvaluation, partitions: Partitions, scopes: dict[tupl
 
 
 def _step(event: dg.DagsterEvent) -> FailedStep:
-    table = "/".join(str(event.step_key).split("__")[1:]) or str(event.step_key)
+    # A table may be made in several steps, named after a point.
+    table = "/".join(str(event.step_key).partition(".")[0].split("__")[1:]) or str(event.step_key)
     data = event.step_failure_data
     told = data.user_failure_data
     if told is not None and told.description:

@@ -10,6 +10,7 @@ from datetime import date
 import dagster as dg
 
 from dci_pipeline.defs.assets import asset_key
+from dci_pipeline.defs.executors import executor_of
 from dci_pipeline.defs.partitions import Partitions
 from dci_pipeline.path import path
 from dci_pipeline.periods import MONTHS_IN, Period
@@ -40,7 +41,8 @@ def jobs(work: Work) -> list[dg.JobDefinition | dg.UnresolvedAssetJobDefinition]
             names[scope],
             description=says[scope],
             tags={"index": work.index},
-            executor_def=dg.in_process_executor,
+            # What goes elsewhere by setting are slices, and those are a period's.
+            executor_def=executor_of(work.settings) if scope == "period" else dg.in_process_executor,
             selection=dg.AssetSelection.assets(*(asset_key(work.index, step.key) for step in chosen)),
         )
         for scope, chosen in _by_job(steps).items()

@@ -16,6 +16,8 @@ import dagster as dg
 from dci_pipeline import refresh
 from dci_pipeline.defs.assembly import index_definitions
 from dci_pipeline.defs.assets import asset_key
+from dci_pipeline.defs.executors import refuse_outside, was_lost
+from dci_pipeline.defs.failures import finding_of
 from dci_pipeline.defs.jobs import job_names
 from dci_pipeline.defs.partitions import Partitions, range_tags, timezone
 from dci_pipeline.defs.recording import Record, bring
@@ -30,6 +32,9 @@ from dci_pipeline.work import Key, Work
 
 # Which process a run belongs to: the name of its place in the warehouse, which tells whether it still works.
 _PROCESS = "dci/process"
+_PARTITION = "dagster/partition"
+# Where this package lies: another process is to run the same code.
+_CODE = Path(__file__).resolve().parents[2]
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -96,6 +101,7 @@ def _under_way(work: Work, progress: Progress | None) -> Iterator[tuple[Record, 
     """A record, the engine's record of runs, and the tags that say whose runs these are while the block goes on."""
     layout = work.warehouse.layout
     with place(layout) as own, bring(Record(progress)) as record, open_instance(work) as instance:
+        refuse_outside(work.settings, instance)
         fail_dead_runs(work, instance)
         yield record, instance, {_PROCESS: own.name}
 
@@ -157,21 +163,35 @@ def _launch(
     A run that fails only because of what is held back is no error.
     """
     keys = [partitions.key(period) for period in stretch]
-    result = job.execute_in_process(
-        instance=instance,
-        raise_on_error=False,
-        tags={**mine, **range_tags(partitions, stretch)},
-        run_config=_run_config(),
-        partition_key=keys[0] if len(keys) == 1 else None,
-        asset_selection=[asset_key(partitions.framework.index, table) for table in tables] or None,
-    )
-    if record.error is not None:
-        raise record.error
-    if not result.success and not record.report.held:
-        raise RuntimeError(
-            f"run {result.run_id} of {job.name} failed in the engine: "
-            + "; ".join(event.step_failure_data.error_display_string for event in result.get_step_failure_events())
+    given = {
+        "instance": instance,
+        "raise_on_error": False,
+        "run_config": _run_config(),
+        "asset_selection": [asset_key(partitions.framework.index, table) for table in tables] or None,
+    }
+    tags = {**mine, **range_tags(partitions, stretch)}
+    one = keys[0] if len(keys) == 1 else None
+    if job.executor_def is dg.in_process_executor:
+        result = job.execute_in_process(tags=tags, partition_key=one, **given)
+    else:
+        again = dg.build_reconstructable_job("dci_pipeline.definitions", "job_of", (job.name,), None, str(_CODE))
+        result = dg.execute_job(again, tags={**tags, **({_PARTITION: one} if one else {})}, **given)
+    failures = result.get_step_failure_events()
+    error = record.error or next(filter(None, map(finding_of, failures)), None)
+    if error is not None:
+        raise error
+    broken_off = [event for event in failures if event.step_failure_data.user_failure_data is None]
+    said = "; ".join(event.step_failure_data.error_display_string for event in broken_off)
+    if broken_off and len(broken_off) == sum(map(was_lost, broken_off)):
+        raise Finding(
+            "slices were not made: their processes were broken off",
+            where=f"{partitions.framework.index}, run {result.run_id}",
+            found=said,
+            expected="processes that live until their slice is made",
+            todo="run again: slices that were made are kept. If it stays, lower DCI_WORKERS or DCI_ENGINE_MEMORY",
         )
+    if broken_off or (not result.success and not record.report.held):
+        raise RuntimeError(f"run {result.run_id} of {job.name} failed in the engine: {said}")
 
 
 def _refuse_unknown(work: Work, partitions: Partitions, periods: Sequence[Period]) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dci_pipeline.periods import Period
 from dci_pipeline.refresh import Progress, Report
-from dci_pipeline.work import Outcome, Step
+from dci_pipeline.work import Key, Outcome, Step
 
 
 @dataclass
@@ -22,15 +22,21 @@ class Record:
     progress: Progress | None = None
     report: Report = field(default_factory=Report)
     error: Exception | None = None
+    # What was made in other processes before its step came to it.
+    made_elsewhere: set[tuple[Key, Period | None]] = field(default_factory=set[tuple[Key, "Period | None"]])
 
     def begins(self, step: Step, period: Period | None) -> None:
         if self.progress:
             self.progress(step, period, None)
 
-    def ends(self, step: Step, outcome: Outcome) -> None:
+    def ends(self, step: Step, outcome: Outcome) -> Outcome:
+        """The outcome as it stands for the run as a whole."""
+        if outcome.state == "unchanged" and (step.key, outcome.period) in self.made_elsewhere:
+            outcome = replace(outcome, state="written")
         self.report.outcomes.append(outcome)
         if self.progress:
             self.progress(step, outcome.period, outcome)
+        return outcome
 
     def hold(self, period: Period | None, reason: str) -> None:
         """The period is held back; the first reason is the one that counts."""

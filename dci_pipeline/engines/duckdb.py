@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import duckdb
 import narwhals.stable.v2 as nw
+import polars as pl
 
 from dci_pipeline.engines.dtypes import canonical
 from dci_pipeline.engines.protocol import MEMORY
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class DuckDB:
@@ -28,8 +26,8 @@ class DuckDB:
         }
         # An in-memory database would otherwise spill into .tmp of the working directory.
         config["temp_directory"] = "" if temp_directory is None else str(temp_directory)
-        if threads is not None:
-            config["threads"] = str(threads)
+        # As many as Polars has in this process, so that one number bounds both where several processes share a machine.
+        config["threads"] = str(threads or pl.thread_pool_size())
         self._connection = duckdb.connect(":memory:", config=config)
 
     def scan(self, paths: Sequence[Path]) -> nw.LazyFrame[Any]:
@@ -41,8 +39,6 @@ class DuckDB:
         return nw.from_native(self._connection.from_arrow(cast("object", frame.to_arrow())))
 
     def keep(self, parts: Iterable[nw.LazyFrame[Any]]) -> nw.LazyFrame[Any] | None:
-        import polars as pl
-
         rows = pl.concat(self.collect(part) for part in parts)
         return None if rows.is_empty() else self.small(rows)
 

@@ -9,7 +9,7 @@ from dci_pipeline.corrections import Correction
 from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.feeds import arrived
-from dci_pipeline.steps.validation import slice_is_fresh
+from dci_pipeline.steps.scanning import slice_is_fresh
 from dci_pipeline.validation.corrections import corrected
 from dci_pipeline.warehouse.retyping import typed_under
 from dci_pipeline.work import Work

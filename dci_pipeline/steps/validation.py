@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping
 
 import polars as pl
 
-from dci_pipeline.contracts import FeedContract
 from dci_pipeline.data_files import content_hash
-from dci_pipeline.findings import Finding, Held
+from dci_pipeline.findings import Held
 from dci_pipeline.periods import Period
-from dci_pipeline.steps.commits import slice_versions
+from dci_pipeline.steps.commits import Overtaken, slice_versions
 from dci_pipeline.steps.feeds import arrived as arrived_of
 from dci_pipeline.steps.feeds import take_stock
+from dci_pipeline.steps.scanning import make_slice, slice_is_fresh
 from dci_pipeline.steps.slices import applied_corrections, first_offending, rejected_rows, slice_sums
-from dci_pipeline.validation import scan as heavy
 from dci_pipeline.validation import verdict as judged
-from dci_pipeline.validation.corrections import corrected
 from dci_pipeline.warehouse import deliveries
-from dci_pipeline.warehouse.large import GROUP_ROWS
-from dci_pipeline.warehouse.retyping import typed_under
 from dci_pipeline.warehouse.stamps import Stamp
 from dci_pipeline.work import CheckResult, Outcome, Work
-
-_DOCUMENTS = ("suite.json", "result.json")
 
 
 def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
@@ -47,69 +39,27 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
         )
     if work.dry:
         return Outcome(("validation", feed), period, _validation_state(work, period, feed, arrived), -1, "")
+    stale = [partner for partner, delivery in arrived.items() if not slice_is_fresh(work, period, feed, delivery)]
+    written = [make_slice(work, period, feed, partner).state == "written" for partner in sorted(stale)]
     with work.warehouse.lock(f"{feed}-{period}"):
-        # Looked at again: who waited for the lock may have been overtaken by a later delivery.
-        arrived = arrived_of(work, period, feed)
+        now = arrived_of(work, period, feed)
+        if _contents(now) != _contents(arrived):
+            raise Overtaken(
+                "deliveries arrived while the others were validated",
+                where=f"{feed} {period}",
+                found=", ".join(sorted(partner for partner, _ in _contents(now) ^ _contents(arrived))),
+                expected="no other to be landed meanwhile",
+                todo="wait for the landing to end, then start again",
+            )
         for gone in set(work.warehouse.slices("validation", f"{feed}_verdict", period)) - set(arrived):
             for table in ("rule_counts", "quarantine", "sums", "members", "corrections", "verdict"):
                 work.warehouse.remove("validation", f"{feed}_{table}", period, partner=gone)
-        written = [
-            _validate_slice(work, period, feed, partner, delivery) for partner, delivery in sorted(arrived.items())
-        ]
         coverage_changed = _cover(work, period, feed, sorted(arrived))
     return _validated(work, period, feed, sorted(arrived), written=any(written) or coverage_changed)
 
 
-def _slice_stamp(work: Work, period: Period, feed: str, delivery: deliveries.Delivery) -> Stamp:
-    framework = work.framework
-    leaves = [
-        (
-            leaf.node,
-            leaf.measure,
-            sorted(leaf.where.items()),
-            leaf.quality and (leaf.quality.column, leaf.quality.worst),
-        )
-        for leaf in framework.leaves_at(feed, period)
-    ]
-    # Only the slices a correction names know of it: any other keeps the stamp it has without one.
-    corrections = framework.corrections_of(feed, period, delivery.partner)
-    named = {"corrections": content_hash([item.content(period) for item in corrections])} if corrections else {}
-    return work.warehouse.stamp(
-        named
-        | {
-            "delivery": delivery.sha256,
-            "geography": work.geography.period_hash(period),
-            "leaves": content_hash(leaves),
-            "splits": content_hash(framework.splits_at(feed, period)),
-            "kinds": ",".join(framework.places_of_feed(feed)),
-        },
-        contract=framework.contract(feed, period).sha256,
-    )
-
-
-def slice_is_fresh(work: Work, period: Period, feed: str, delivery: deliveries.Delivery) -> bool:
-    """Whether the committed slice was made from this delivery under contract, corrections and index as they are."""
-    # The verdict is committed last, so that its stamp vouches for the other tables of the slice, if they are there.
-    stamp = _slice_stamp(work, period, feed, delivery)
-    warehouse, partner = work.warehouse, delivery.partner
-    tables = ["rule_counts", "quarantine", "sums", "members"]
-    if work.framework.corrections_of(feed, period, partner):
-        tables.append("corrections")
-    return (
-        warehouse.fresh("validation", f"{feed}_verdict", period, stamp, partner=partner)
-        and all(warehouse.holds("validation", f"{feed}_{table}", period, partner=partner) for table in tables)
-        and warehouse.holds("validation", f"{feed}_expectations", period, partner=partner, names=_DOCUMENTS)
-    )
-
-
-def names_of(work: Work, feed: str, period: Period) -> pl.DataFrame:
-    """The names a feed may use: of the places it is about. A place of another tree is unknown to it."""
-    names = work.geography.aliases_at(period)
-    kinds = work.framework.places_of_feed(feed)
-    if len(kinds) == len(work.framework.place_types):
-        return names
-    inside = work.types.filter(pl.col("type").is_in(list(kinds)))
-    return names.filter(pl.col("place").is_null() | pl.col("place").is_in(inside["place"].implode()))
+def _contents(arrived: Mapping[str, deliveries.Delivery]) -> set[tuple[str, str]]:
+    return {(partner, delivery.sha256) for partner, delivery in arrived.items()}
 
 
 def _coverage_stamp(work: Work, period: Period, feed: str, partners: list[str]) -> Stamp:
@@ -133,92 +83,6 @@ def _validation_state(work: Work, period: Period, feed: str, arrived: Mapping[st
         )
     )
     return "unchanged" if fresh else "stale"
-
-
-def _validate_slice(work: Work, period: Period, feed: str, partner: str, delivery: deliveries.Delivery) -> bool:
-    """One partner's slice; True when it was computed, False when the committed one is up to date."""
-    warehouse, contract = work.warehouse, work.framework.contract(feed, period)
-    stamp = _slice_stamp(work, period, feed, delivery)
-    if slice_is_fresh(work, period, feed, delivery):
-        return False
-    deliveries.refuse_damaged(delivery)
-    from dci_pipeline.validation.expectations import judge
-
-    with warehouse.scratch() as scratch, work.engine(scratch) as engine:
-        made = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
-        typed = warehouse.local(made, scratch)
-        rows, corrections = engine.scan([typed]), work.framework.corrections_of(feed, period, partner)
-        applied: pl.DataFrame | None = None
-        if corrections:
-            rows, applied = corrected(engine, rows, corrections, contract=contract, period=period)
-        found = heavy.scan(
-            engine,
-            rows,
-            contract=contract,
-            period=period,
-            partner=partner,
-            aliases=names_of(work, feed, period),
-            leaves=work.framework.leaves_at(feed, period),
-            splits=work.framework.splits_at(feed, period),
-        )
-        files = [
-            file
-            for number, part in enumerate(found.quarantine)
-            for file in engine.sink(part, scratch / f"quarantine-{number}.parquet")
-        ]
-        _refuse_loss(files, found.rejected, f"{feed} {period} {partner}")
-        frames = _rejected(files, engine.collect(rows.head(0)), delivery, contract)
-        warehouse.commit_frames("validation", f"{feed}_quarantine", frames, stamp=stamp, period=period, partner=partner)
-    judgement = judge(found.counts, contract=contract, name=f"{feed} {period} {partner}")
-    commit = partial(warehouse.commit, "validation", stamp=stamp, period=period, partner=partner)
-    commit(f"{feed}_rule_counts", found.counts)
-    commit(f"{feed}_sums", found.sums)
-    commit(f"{feed}_members", found.members)
-    if applied is not None:
-        commit(f"{feed}_corrections", applied)
-    else:
-        warehouse.remove("validation", f"{feed}_corrections", period, partner=partner)
-    for name, document in zip(_DOCUMENTS, (judgement.suite, judgement.result), strict=True):
-        warehouse.commit_document("validation", f"{feed}_expectations", name, document, period=period, partner=partner)
-    commit(f"{feed}_verdict", judgement.verdict)
-    return True
-
-
-def _rejected(
-    files: Sequence[Path], empty: pl.DataFrame, delivery: deliveries.Delivery, contract: FeedContract
-) -> Iterator[pl.DataFrame]:
-    """The rejected rows by file and row, with the names of the files; first a frame without rows."""
-    names = pl.DataFrame(
-        {"file": pl.Series(range(len(delivery.parts)), dtype=pl.Int32), "name": [part.name for part in delivery.parts]}
-    )
-    columns = {column.name: column.name for column in contract.columns}
-
-    def shown(rows: pl.DataFrame) -> pl.DataFrame:
-        # The parts of a delivery are numbered in the order of their names.
-        named = rows.join(names, on="file", how="left", maintain_order="left")
-        return named.select(file="name", file_row="file_row", rules="rules", unparsed="unparsed", **columns)
-
-    yield shown(empty.with_columns(rules=pl.lit(None, dtype=pl.String)))
-    for file in files:
-        for start in range(0, _height(file), GROUP_ROWS):
-            yield shown(pl.scan_parquet(file, glob=False).slice(start, GROUP_ROWS).collect())
-
-
-def _height(file: Path) -> int:
-    return int(pl.scan_parquet(file, glob=False).select(pl.len()).collect().item())
-
-
-def _refuse_loss(files: Sequence[Path], rejected: int, where: str) -> None:
-    """Raises Finding when the engine wrote fewer or more rows than it counted: nothing is set aside unseen."""
-    rows = sum(map(_height, files))
-    if rows != rejected:
-        raise Finding(
-            "a quarantine that is not all there",
-            where=where,
-            found=f"{rows:,} rows",
-            expected=f"the {rejected:,} rows counted as rejected",
-            todo="run again; if it stays, see to it that all machines of the engine share the warehouse's storage",
-        )
 
 
 def _cover(work: Work, period: Period, feed: str, partners: list[str]) -> bool:
