@@ -35,7 +35,6 @@ class Plan:
 
 
 PLANS = {
-    "fifteen_months": Plan(seed=11, months="2018-01:2019-03"),
     "a_month_held": Plan(seed=23, months="2018-01:2019-03", flooded=13),
     "third_year_begun": Plan(seed=5, months="2018-01:2020-03", absent=16),
 }
