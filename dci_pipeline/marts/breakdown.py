@@ -6,7 +6,7 @@ before are those of what there is now. Points of members come from `index.member
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,8 @@ from dci_pipeline.index.dense import Flags, Floats, Integers, axis, floats, null
 from dci_pipeline.index.members import CELL, UNALLOCATED
 from dci_pipeline.index.points import STATUSES
 from dci_pipeline.marts.grid import ENTITY, Grid, Stretch, grid
-from dci_pipeline.marts.growth import rank_of
+from dci_pipeline.marts.growth import comparable_values, competition_ranks
 from dci_pipeline.marts.index_span import maturity
-
-_RANKED = {"rank_in_entity": "within", "rank_in_member": "among"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,9 @@ def breakdown(
     shares = [_ratio(level, standing.node_points) for level, standing in zip(shown, standings, strict=True)]
     nothing = np.full(levels[0].shape, np.nan)
     standing = standings[0]
+    earlier = shown[1] if len(shown) > 1 else nothing
     frame = _flat(axes).with_columns(
+        span,
         points=nullable(shown[0]),
         mean_points=nullable(np.where(allocated, mean, np.nan)),
         n_members=pl.Series(np.where(allocated, count, 0).reshape(-1)).replace(0, None),
@@ -92,14 +92,14 @@ def breakdown(
         share_change_pp=nullable(100.0 * (shares[0] - shares[1]) if len(shares) > 1 else nothing),
         growth_yoy=nullable(grown[0]),
         growth_members_mean=nullable(growth_mean),
-        points_before=nullable(shown[1] if len(shown) > 1 else nothing),
-        growth_before=nullable(grown[1]),
-        obs_status=pl.Series(_status(standing, allocated).reshape(-1).tolist(), dtype=pl.String),
+        obs_status=pl.Series(STATUSES).gather(_status(standing, allocated).reshape(-1)),
+        conf_status=pl.lit("F"),
         imputed_share=nullable(standing.imputed),
-        allocated=pl.Series(np.broadcast_to(allocated, levels[0].shape).reshape(-1)),
+        **_ranks(axes, (shown[0], earlier), grown, counted=known & allocated, ranked=ranked),
     )
-    frame = _with_ranks(frame.filter(pl.Series(known.reshape(-1))), ranked)
-    return frame.with_columns(span, conf_status=pl.lit("F"), maturity=maturity(whole=whole)).sort(*ENTITY, *CELL)
+    # How final a row is depends on the rows there are.
+    there = frame.filter(pl.Series(known.reshape(-1)))
+    return there.with_columns(maturity=maturity(whole=whole)).sort(*ENTITY, *CELL)
 
 
 def _growth(
@@ -157,40 +157,52 @@ def _ratio(part: Floats, whole: Floats) -> Floats:
         return np.where(whole != 0.0, part / whole, np.nan)
 
 
-def _status(standing: _Standing, allocated: Flags) -> np.ndarray[tuple[int, ...], np.dtype[np.str_]]:
-    """What is unallocated is an estimate at best; while a late feed stands in, it is that (P)."""
+def _status(standing: _Standing, allocated: Flags) -> Integers:
+    """Places in STATUSES. What is unallocated is an estimate at best; while a late feed stands in, it is that (P)."""
     left = np.where(standing.node_status == STATUSES.index("A"), STATUSES.index("E"), standing.node_status)
-    return np.array(STATUSES)[np.where(allocated, standing.status, left)]
+    return np.where(allocated, standing.status, left)
 
 
 def _flat(axes: Grid) -> pl.DataFrame:
-    """entity × cell rows in the order of the arrays; `within` numbers entity × dimension, `among` type × cell."""
-    entities = axes.entities.with_row_index("entity").with_columns(kind=pl.col("entity_type").rank("dense"))
-    cells = axes.cells.with_row_index("cell").with_columns(split=pl.struct("node", "dimension").rank("dense"))
-    numbered = entities.join(cells, how="cross", maintain_order="left_right")
-    return numbered.select(
-        *ENTITY,
-        *CELL,
-        within=pl.col("entity").cast(pl.Int64) * (cells.height + 1) + pl.col("split"),
-        among=pl.col("kind").cast(pl.Int64) * cells.height + pl.col("cell"),
-    )
+    """entity × cell rows in the order of the arrays."""
+    return axes.entities.select(ENTITY).join(axes.cells.select(CELL), how="cross", maintain_order="left_right")
 
 
-def _with_ranks(frame: pl.DataFrame, ranked: Collection[str]) -> pl.DataFrame:
-    """Adds the ranks of points and growth, within the entity and among entities of its type, and their changes."""
-    kinds = pl.col("entity_type").is_in(sorted(ranked))
-    values = {"": ("points", "points_before"), "growth_": ("growth_yoy", "growth_before")}
-    found: list[pl.Expr] = []
-    masked = frame.with_columns(
-        pl.when("allocated").then(name).alias(f"within_{name}") for pair in values.values() for name in pair
-    ).with_columns(
-        pl.when(kinds).then(f"within_{name}").alias(f"among_{name}") for pair in values.values() for name in pair
-    )
-    for prefix, (now, before) in values.items():
-        for name, frame_of in _RANKED.items():
-            rank, rank_before = (
-                rank_of(f"{frame_of}_{value}", (frame_of,), growth=prefix != "") for value in (now, before)
-            )
-            found += [rank.alias(f"{prefix}{name}"), (rank_before - rank).alias(f"{prefix}{name}_change")]
-    dropped = [name for name in masked.columns if name.startswith(("within_", "among_"))]
-    return masked.with_columns(found).drop(*dropped, *_RANKED.values(), "points_before", "growth_before", "allocated")
+def _ranks(
+    axes: Grid, levels: Sequence[Floats], grown: Sequence[Floats], *, counted: Flags, ranked: Collection[str]
+) -> dict[str, pl.Series]:
+    """The ranks of points and growth, within the entity and among entities of its type, and their changes.
+
+    levels, grown: now and before, by entity × cell; counted: what has a rank now, so that it is compared with the same.
+    """
+    splits = _groups(axes.cells, ("node", "dimension"))
+    kinds = [rows for (kind,), rows in _groups(axes.entities, ("entity_type",)).items() if kind in ranked]
+    found: dict[str, pl.Series] = {}
+    for prefix, values, growth in (("", levels, False), ("growth_", grown, True)):
+        now, before = (comparable_values(np.where(counted, value, np.nan), growth=growth) for value in values)
+        within, within_before = (_among(value, splits.values()) for value in (now, before))
+        found |= _with_change(f"{prefix}rank_in_entity", within, within_before)
+        among, among_before = (_among(value.T, kinds).T for value in (now, before))
+        found |= _with_change(f"{prefix}rank_in_member", among, among_before)
+    return found
+
+
+def _among(values: Floats, groups: Iterable[Integers]) -> Floats:
+    """Ranks of each row's values among those of the same group of columns; a column of no group has none."""
+    rank: Floats = np.full(values.shape, np.nan)
+    for columns in groups:
+        rank[:, columns] = competition_ranks(values[:, columns])
+    return rank
+
+
+def _groups(axis: pl.DataFrame, by: Sequence[str]) -> dict[tuple[object, ...], Integers]:
+    """Where on an axis each group is."""
+    numbered = axis.select(*by).with_row_index("number")
+    return {
+        key: rows.get_column("number").cast(pl.Int64).to_numpy()
+        for key, rows in numbered.partition_by(by, as_dict=True).items()
+    }
+
+
+def _with_change(name: str, rank: Floats, before: Floats) -> dict[str, pl.Series]:
+    return {name: nullable(rank).cast(pl.Int64), f"{name}_change": nullable(before - rank).cast(pl.Int64)}

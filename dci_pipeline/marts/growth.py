@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import polars as pl
 
+from dci_pipeline.index.dense import Flags, Floats
 from dci_pipeline.marts.entities import KEY, NATION
 
 CHAIN = ("chained_points", "chain_breaks")
@@ -42,6 +44,26 @@ def comparable(value: pl.Expr, *, growth: bool = False) -> pl.Expr:
     number near 1, however small it is itself.
     """
     return value.round(_DIGITS) if growth else value.round_sig_figs(_DIGITS)
+
+
+def comparable_values(values: Floats, *, growth: bool = False) -> Floats:
+    """An array as `comparable` makes it."""
+    flat = pl.DataFrame({"value": values.reshape(-1)}).select(comparable(pl.col("value"), growth=growth))
+    return flat.get_column("value").to_numpy().reshape(values.shape)
+
+
+def competition_ranks(values: Floats) -> Floats:
+    """Competition ranks of each row's values among themselves, descending; NaN has none. As `rank_of` on an array."""
+    order = np.argsort(-values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=1)
+    new: Flags = np.ones(values.shape, dtype=np.bool_)
+    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    place: Floats = np.broadcast_to(np.arange(1.0, values.shape[1] + 1.0), values.shape)
+    first = np.maximum.accumulate(np.where(new, place, 0.0), axis=1)
+    rank: Floats = np.empty(values.shape)
+    np.put_along_axis(rank, order, first, axis=1)
+    rank[np.isnan(values)] = np.nan
+    return rank
 
 
 def with_points_share(entities: pl.DataFrame, *, nation: str) -> pl.DataFrame:

@@ -130,8 +130,8 @@ def cluster(home: Path) -> Iterator[Cluster]:
             assert not dead, f"{name}: {dead} ended: {(home / f'{name}.log').read_text(errors='replace')[-2000:]}"
             try:
                 return until()
-            except OSError:
-                return False
+            except (OSError, ValueError):
+                return False  # nobody listens yet, or its page is there before its figures are
 
         wait(look, name)
 

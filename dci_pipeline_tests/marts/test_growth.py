@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dci_pipeline.marts.growth import rank_of
+from dci_pipeline.marts.growth import comparable_values, competition_ranks, rank_of
 
 # Numbers of 9 digits: none lies where rounding to 12 turns.
 DECIMALS = st.integers(1, 10**9 - 1)
@@ -35,3 +36,24 @@ def test_growths_whose_ratios_are_one_digit_apart_share_a_rank(numbers: list[int
     found = ranks([ratio - 1.0 for ratio in (*ratios, *apart)], growth=True)
     assert found[: len(ratios)] == found[len(ratios) :]
     assert found[: len(ratios)] == [1 + 2 * sum(other > number for other in numbers) for number in numbers]
+
+
+@given(
+    values=st.lists(
+        st.lists(st.one_of(st.none(), st.sampled_from([0.0, -0.0, 1.0, 2.5, -3.0, 1e300])), min_size=4, max_size=4),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_ranks_of_an_array_are_those_of_a_column(values: list[list[float | None]]) -> None:
+    array = np.array([[np.nan if value is None else value for value in row] for row in values])
+    frame = pl.DataFrame(
+        {
+            "row": [number for number, row in enumerate(values) for _ in row],
+            "value": [value for row in values for value in row],
+        },
+        schema={"row": pl.Int64, "value": pl.Float64},
+    )
+    expected = frame.select(rank_of("value", ("row",)).cast(pl.Float64).fill_null(float("nan")))["value"].to_numpy()
+    found = competition_ranks(comparable_values(array))
+    assert np.array_equal(found.reshape(-1), expected, equal_nan=True)
