@@ -24,6 +24,7 @@ OFF = 0.15
 BENCHMARKS = {
     "heavy_stage": ["--rows", "10000000"],
     "landing": ["--rows", "5000000"],
+    "small_stages": [],
     "orchestration": [],
     "widening": [],
 }

@@ -1,6 +1,6 @@
 """The small stages against dense NumPy for the same numbers: CPU over many months, as ratios.
 
-    python benchmarks/small_stages.py --warehouse WAREHOUSE --rounds 5 --out small_stages.json
+    python benchmarks/small_stages.py --rounds 5 --out small_stages.json
 
 Points, the monthly index table and the monthly breakdown table of a computed warehouse are made again twice over: by
 the pipeline's steps, which read, check, compute, stamp and commit a partition a month; and by NumPy over arrays of
@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -253,6 +255,14 @@ def agree(warehouse: Path) -> None:
             raise SystemExit(f"{figure}: {int(off.sum()):,} of {len(theirs):,} differ")
 
 
+def demo(warehouse: Path) -> Path:
+    """Two simulated years, computed."""
+    environment = os.environ | {"DCI_WAREHOUSE": str(warehouse), "DCI_CONTRACTS": str(ROOT / "data_contracts")}
+    command = [sys.executable, "-m", "dci_pipeline.cli", "demo"]
+    subprocess.run(command, cwd=ROOT, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return warehouse
+
+
 def one(way: str, warehouse: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=warehouse.parent) as folder:
         if way == "steps":
@@ -264,7 +274,11 @@ def one(way: str, warehouse: Path) -> dict[str, Any]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--warehouse", type=Path, help="a computed warehouse; simulated and computed otherwise")
+    options.add_argument(
+        "--warehouse",
+        type=Path,
+        help="a computed warehouse of the default contracts; otherwise two years are simulated and computed",
+    )
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--out", type=Path, help="write the figures of every run as JSON")
     options.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
@@ -272,8 +286,10 @@ def main() -> None:
     if given.one:
         print(json.dumps(one(given.one[0], Path(given.one[1]))))
         return
-    agree(given.warehouse)
-    runs = rounds(__file__, {name: [way, str(given.warehouse)] for way, name in WAYS.items()}, given.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = given.warehouse or demo(Path(folder) / "warehouse")
+        agree(warehouse)
+        runs = rounds(__file__, {name: [way, str(warehouse)] for way, name in WAYS.items()}, given.rounds)
     floors = {WAYS["steps"]: [WAYS["files"]]}
     table = summary(runs, floors)
     tell(table, goal=GOAL)
