@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dci_pipeline.findings import Finding
 
-ENGINES = ("polars", "duckdb")
+ENGINES = ("auto", "polars", "duckdb")
 EXECUTORS = ("in_process", "multiprocess", "k8s")
 # What an engine needs at least to work in.
 _LEAST_MEGABYTES = 100
@@ -86,7 +86,7 @@ def read_settings() -> Settings:
             where="DCI_ENGINE with DCI_WAREHOUSE",
             found=f"{engine} with {warehouse}",
             expected="a warehouse in a folder that this machine, the server and the workers share",
-            todo="set DCI_WAREHOUSE to such a folder, or DCI_ENGINE to polars or duckdb",
+            todo="set DCI_WAREHOUSE to such a folder, or unset DCI_ENGINE",
         )
     drop = os.environ.get("DCI_DROP")
     memory = _megabytes("DCI_ENGINE_MEMORY", 700)
@@ -107,7 +107,7 @@ def read_settings() -> Settings:
 
 def _engine() -> tuple[str, str]:
     """The engine's name or address, and the parameters of its connection. Raises Finding without a word of these."""
-    given = os.environ.get("DCI_ENGINE") or "polars"
+    given = os.environ.get("DCI_ENGINE") or "auto"
     address = _ADDRESS.fullmatch(given)
     if address is not None:
         return address[1], address[2] or ""
@@ -117,7 +117,7 @@ def _engine() -> tuple[str, str]:
             where="DCI_ENGINE",
             found=given if re.fullmatch(r"\w{1,20}", given) else "no address of the form expected, and no name",
             expected=" or ".join(ENGINES) + ", or the address of a Spark Connect server: sc://host:port",
-            todo="set DCI_ENGINE to one of these, or unset it for polars",
+            todo="set DCI_ENGINE to one of these, or unset it for auto",
         )
     return given, ""
 

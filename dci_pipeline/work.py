@@ -6,7 +6,7 @@ Holds no logic of its own; steps load through it, call pure functions and commit
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -117,13 +117,26 @@ class Work:
 
         return Warehouse(self.settings.warehouse, self.index)
 
-    def engine(self, scratch: Path) -> AbstractContextManager[Engine]:
-        """The engine of the settings, opened; `scratch` is a folder it may spill into."""
+    @property
+    def engine_names(self) -> Sequence[str]:
+        """The engines that may work at a slice."""
+        from dci_pipeline import engines
+
+        return engines.NAMES if self.settings.engine == engines.AUTO else [self.settings.engine]
+
+    def engine_for(self, rows: int) -> str:
+        """The name of the engine that works at so many rows."""
+        from dci_pipeline import engines
+
+        return engines.chosen(self.settings.engine, rows=rows, memory=self.settings.engine_memory)
+
+    def engine(self, scratch: Path, *, rows: int) -> AbstractContextManager[Engine]:
+        """The engine of the settings for so many rows, opened; `scratch` is a folder it may spill into."""
         from dci_pipeline import engines
 
         settings = self.settings
         return engines.engine(
-            settings.engine,
+            self.engine_for(rows),
             memory=settings.engine_memory,
             temp_directory=scratch,
             parameters=settings.engine_parameters,

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from dci_pipeline import plan, refresh
+from dci_pipeline.engines import protocol
+from dci_pipeline.path import path
 from dci_pipeline.periods import Period
 from dci_pipeline.settings import Settings
 from dci_pipeline.warehouse import deliveries
@@ -59,6 +61,30 @@ def test_another_engine_gives_the_same_bytes(plain: World, build_world: Build, t
     other = build_world(tmp_path, months=FOUR, engine="duckdb")
     assert marts(other) == marts(plain)
     assert catalogue(other) == catalogue(plain)
+
+
+def test_each_slice_goes_to_the_engine_for_its_size_and_the_bytes_are_the_same(
+    plain: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, month = Work(Settings(tmp_path, plain.work.settings.contracts, "auto"), "dci"), FOUR[0]
+    shutil.copytree(plain.work.warehouse.layout.home / "feeds", work.warehouse.layout.home / "feeds")
+    sizes = {
+        feed: sorted(delivery.rows for delivery in deliveries.current(work.warehouse.layout, feed, month).values())
+        for feed in work.framework.feeds
+    }
+    feed = next(feed for feed, rows in sizes.items() if rows[0] < rows[-1])
+    # As if memory were so short that only the smaller deliveries fit.
+    monkeypatch.setattr(protocol, "_BYTES_A_ROW", work.settings.engine_memory // sizes[feed][0])
+    step = next(step for step in path(work.framework) if step.key == ("validation", feed))
+    outcome = step.run(work, month)
+    assert outcome.facts["engine"] == "duckdb, polars"
+    for table in ("rule_counts", "quarantine", "sums", "members", "verdict"):
+        for partner in work.framework.contract(feed, month).partners:
+            ours, theirs = (
+                item.warehouse.layout.table("validation", f"{feed}_{table}", month, partner)
+                for item in (work, plain.work)
+            )
+            assert ours.read_bytes() == theirs.read_bytes(), (table, partner)
 
 
 def provenance_apart(world: World) -> dict[str, list[tuple[object, ...]]]:

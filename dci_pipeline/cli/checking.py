@@ -255,7 +255,8 @@ def _judge(
 ) -> Slice:
     leaves = work.framework.leaves_at(contract.feed, period)
     rejected: list[Path] = []
-    with work.engine(folder) as engine:
+    rows = int(pl.scan_parquet(typed, glob=False).select(pl.len()).collect().item())
+    with work.engine(folder, rows=rows) as engine:
         found = heavy.scan(
             engine,
             engine.scan([typed]),
@@ -267,7 +268,7 @@ def _judge(
         )
         for number, part in enumerate(found.quarantine):
             rejected += engine.sink(part, folder / f"rejected-{period}-{number}.parquet")
-    rows = pl.scan_parquet(rejected, glob=False).head(SHOWN_ROWS).collect() if rejected else pl.DataFrame()
+    shown = pl.scan_parquet(rejected, glob=False).head(SHOWN_ROWS).collect() if rejected else pl.DataFrame()
     kinds = {kind for leaf in leaves for kind in work.framework.places_of(leaf)}
     members = kinds & {entity.type for entity in work.framework.place_types if entity.member}
     expected = work.geography.places_at(period).filter(pl.col("type").is_in(sorted(members)))["code"]
@@ -278,7 +279,7 @@ def _judge(
         rows=found.rows,
         rejected=found.rejected,
         verdict=judged.verdict(found.counts, contract),
-        offending=tuple(_offending(row, contract, names) for row in rows.iter_rows(named=True)),
+        offending=tuple(_offending(row, contract, names) for row in shown.iter_rows(named=True)),
         covered=tuple((leaf.node, int(by_leaf.get(leaf.node, 0)), len(expected)) for leaf in leaves),
         promised=contract.coverage.percent,
     )

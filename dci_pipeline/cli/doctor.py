@@ -174,9 +174,9 @@ def _engines(settings: Settings) -> list[Check]:
     for name in engines.NAMES:
         with engines.engine(name) as engine:
             engine.collect(engine.small(pl.DataFrame({"one": [1]})))
-        chosen = ", in use (DCI_ENGINE)" if name == settings.engine else ""
+        chosen = ", in use (DCI_ENGINE)" if settings.engine in (name, engines.AUTO) else ""
         found.append(Check(f"engine {name}", "ok", f"{importlib.metadata.version(name)}{chosen}"))
-    if settings.engine not in engines.NAMES:
+    if settings.engine not in (*engines.NAMES, engines.AUTO):
         with engines.engine(settings.engine, parameters=settings.engine_parameters) as engine:
             engine.collect(engine.small(pl.DataFrame({"one": [1]})))
         version = importlib.metadata.version("pyspark")

@@ -104,7 +104,7 @@ def _kinds(work: Work, step: Step) -> set[str]:
     stage, name = step.key
     if name == "catalogue":
         return {"duckdb"}
-    return {work.settings.engine if stage == "validation" else "polars", "parquet"}
+    return {*(work.engine_names if stage == "validation" else ["polars"]), "parquet"}
 
 
 def _run(

@@ -135,6 +135,7 @@ def _make(context: dg.AssetExecutionContext, work: Work, step: Step, period: Per
         ) from None
     else:
         where["state"] = outcome.state
+        where |= {name: str(fact) for name, fact in outcome.facts.items()}
     context.add_output_metadata(where)
 
 

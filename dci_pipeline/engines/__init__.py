@@ -1,8 +1,9 @@
 """Where the heavy stage runs: one engine per name, opened for one piece of work and closed after it.
 
-A name is `polars`, `duckdb`, or the address of a Spark Connect server. An engine scans and sinks only the paths it is
-handed, and moves frames between Narwhals and Polars. What is computed is written in `validation`, once; no rule, sum or
-column name belongs here. An engine that is unknown or cannot be reached is refused, never replaced.
+A name is `polars`, `duckdb`, or the address of a Spark Connect server; `auto` takes one of the first two by the number
+of rows, which shows in no figure. An engine scans and sinks only the paths it is handed, and moves frames between
+Narwhals and Polars. What is computed is written in `validation`, once; no rule, sum or column name belongs here. An
+engine that is unknown or cannot be reached is refused, never replaced.
 """
 
 from __future__ import annotations
@@ -11,14 +12,26 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dci_pipeline.engines.protocol import MEMORY, Engine
+from dci_pipeline.engines.protocol import MEMORY, Engine, rows_in
 from dci_pipeline.findings import Finding
 
 # Those that work in this process; besides, an address.
 NAMES = ("polars", "duckdb")
 ADDRESS = "sc://"
+AUTO = "auto"
 
-__all__ = ["ADDRESS", "NAMES", "Engine", "engine"]
+__all__ = ["ADDRESS", "AUTO", "NAMES", "Engine", "chosen", "engine"]
+
+
+def chosen(name: str, *, rows: int, memory: int = MEMORY) -> str:
+    """The name of the engine that works at so many rows: `name` itself, or what AUTO takes.
+
+    Polars where the rows fit in the memory at once, which costs a fifth of what DuckDB does for a thousand rows and the
+    same for a million; above that DuckDB, which spills, and costs less the more rows there are.
+    """
+    if name != AUTO:
+        return name
+    return "polars" if rows <= rows_in(memory) else "duckdb"
 
 
 @contextmanager

@@ -10,17 +10,14 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from dci_pipeline.engines.dtypes import canonical
-from dci_pipeline.engines.protocol import MEMORY
-
-# What grouping takes a row, at worst, where every row is a group of its own: measured, with strings of twenty letters.
-_BYTES_A_ROW = 320
+from dci_pipeline.engines.protocol import MEMORY, rows_in
 
 
 class Polars:
     """Satisfies engines.Engine. Threads are those of the process (POLARS_MAX_THREADS)."""
 
     def __init__(self, *, memory: int = MEMORY) -> None:
-        self.rows_at_once: int | None = max(memory // _BYTES_A_ROW, 1)
+        self.rows_at_once: int | None = rows_in(memory)
 
     def scan(self, paths: Sequence[Path]) -> nw.LazyFrame[Any]:
         # Partition folders say year=, month=, partner=; those are no columns of the file.

@@ -47,7 +47,7 @@ def _look(work: Work, feed: str, correction: Correction, period: Period) -> Look
     # Each guard sees what the corrections before it left.
     before = mine[: mine.index(correction) + 1]
     try:
-        with work.warehouse.scratch() as scratch, work.engine(scratch) as engine:
+        with work.warehouse.scratch() as scratch, work.engine(scratch, rows=delivery.rows) as engine:
             made = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
             typed = work.warehouse.local(made, scratch)
             corrected(engine, engine.scan([typed]), before, contract=contract, period=period)

@@ -93,6 +93,7 @@ def make_slice(work: Work, period: Period, feed: str, partner: str) -> Outcome:
 
     Raises Held for a correction that does not fit the delivery, and Finding for a damaged delivery.
     """
+    facts: dict[str, object] = {"partner": partner}
     state = "unchanged"
     with work.warehouse.lock(f"{feed}-{period}-{partner}"):
         # Looked at again: who waited for the lock may have been overtaken by the other, or by a later delivery.
@@ -100,8 +101,9 @@ def make_slice(work: Work, period: Period, feed: str, partner: str) -> Outcome:
         if delivery is not None and not slice_is_fresh(work, period, feed, delivery):
             _compute(work, period, feed, partner, delivery)
             state = "written"
+            facts["engine"] = work.engine_for(delivery.rows)
     rows = -1 if delivery is None else delivery.rows
-    return Outcome(("validation", feed), period, state, rows, "", (), {"partner": partner})
+    return Outcome(("validation", feed), period, state, rows, "", (), facts)
 
 
 def _compute(work: Work, period: Period, feed: str, partner: str, delivery: deliveries.Delivery) -> None:
@@ -110,7 +112,7 @@ def _compute(work: Work, period: Period, feed: str, partner: str, delivery: deli
     deliveries.refuse_damaged(delivery)
     from dci_pipeline.validation.expectations import judge
 
-    with warehouse.scratch() as scratch, work.engine(scratch) as engine:
+    with warehouse.scratch() as scratch, work.engine(scratch, rows=delivery.rows) as engine:
         made = typed_under(delivery, contract, cadence=work.framework.cadence, scratch=scratch)
         typed = warehouse.local(made, scratch)
         rows, corrections = engine.scan([typed]), work.framework.corrections_of(feed, period, partner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
@@ -40,7 +41,8 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
     if work.dry:
         return Outcome(("validation", feed), period, _validation_state(work, period, feed, arrived), -1, "")
     stale = [partner for partner, delivery in arrived.items() if not slice_is_fresh(work, period, feed, delivery)]
-    written = [make_slice(work, period, feed, partner).state == "written" for partner in sorted(stale)]
+    made = [make_slice(work, period, feed, partner) for partner in sorted(stale)]
+    written = [slice_ for slice_ in made if slice_.state == "written"]
     with work.warehouse.lock(f"{feed}-{period}"):
         now = arrived_of(work, period, feed)
         if _contents(now) != _contents(arrived):
@@ -55,7 +57,9 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
             for table in ("rule_counts", "quarantine", "sums", "members", "corrections", "verdict"):
                 work.warehouse.remove("validation", f"{feed}_{table}", period, partner=gone)
         coverage_changed = _cover(work, period, feed, sorted(arrived))
-    return _validated(work, period, feed, sorted(arrived), written=any(written) or coverage_changed)
+    outcome = _validated(work, period, feed, sorted(arrived), written=bool(written) or coverage_changed)
+    engines = sorted({str(slice_.facts["engine"]) for slice_ in written})
+    return replace(outcome, facts={**outcome.facts, "engine": ", ".join(engines)})
 
 
 def _contents(arrived: Mapping[str, deliveries.Delivery]) -> set[tuple[str, str]]:

@@ -24,7 +24,7 @@ SECRET = "s3cret-of-the-test"
         ("sc://127.0.0.1:15002", "sc://127.0.0.1:15002", ""),
         ("sc://spark.example.org:443/", "sc://spark.example.org:443", ""),
         (f"sc://[::1]:15002/;use_ssl=true;token={SECRET}", "sc://[::1]:15002", f"use_ssl=true;token={SECRET}"),
-        ("", "polars", ""),
+        ("", "auto", ""),
     ],
 )
 def test_an_address_is_parted_from_its_parameters(

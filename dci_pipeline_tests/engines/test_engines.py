@@ -12,7 +12,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from dci_pipeline import engines
+from dci_pipeline.engines import protocol
 from dci_pipeline.engines.dtypes import canonical
+from dci_pipeline.engines.protocol import MEMORY
 from dci_pipeline.findings import Finding
 
 FRAME = pl.DataFrame(
@@ -30,6 +32,15 @@ FRAME = pl.DataFrame(
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(Finding, match="one of polars, duckdb"), engines.engine("spark"):
         pass
+
+
+def test_auto_takes_the_engine_that_spills_for_what_does_not_fit() -> None:
+    fits = protocol.rows_in(MEMORY)
+    assert engines.chosen("auto", rows=fits) == "polars"
+    assert engines.chosen("auto", rows=fits + 1) == "duckdb"
+    assert engines.chosen("auto", rows=fits, memory=MEMORY // 2) == "duckdb"
+    assert engines.chosen("polars", rows=100 * fits) == "polars"
+    assert engines.chosen("sc://127.0.0.1:15002", rows=1) == "sc://127.0.0.1:15002"
 
 
 def test_importing_engines_imports_none_of_them() -> None:
