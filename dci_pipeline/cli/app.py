@@ -23,6 +23,7 @@ from dci_pipeline.cli import (
     demo,
     doctor,
     due,
+    explain,
     gc,
     impact,
     land,
@@ -125,6 +126,7 @@ app.command(rich_help_panel=PATH, epilog=collect.EXAMPLES)(collect.collect)
 app.command(rich_help_panel=PATH, epilog=due.EXAMPLES)(due.due)
 app.command(rich_help_panel=PATH, epilog=run.EXAMPLES)(run.run)
 app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
+app.command(rich_help_panel=LOOK, epilog=explain.EXAMPLES)(explain.explain)
 app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -130,8 +130,8 @@ def publishable(work: Work, periods: Iterable[Period]) -> list[Period]:
     return [item for item, link in links if link is not None and imputed_check(work, item, link).passed]
 
 
-def span_of(work: Work, items: list[Period]) -> pl.DataFrame:
-    """Level and position of every place × node over a span of periods of one link, every tree."""
+def span_of(work: Work, items: list[Period], *, nodes: Collection[str] | None = None) -> pl.DataFrame:
+    """Level and position of every place × node over a span of periods of one link, every tree; of `nodes` if named."""
     link = work.framework.link_at(items[-1])
     assert link is not None
     warehouse = work.warehouse
@@ -139,7 +139,12 @@ def span_of(work: Work, items: list[Period]) -> pl.DataFrame:
     volumes = warehouse.read("normalise", "shares", items)
     frames: list[pl.DataFrame] = []
     for root in sorted(link.basket):
-        weights, rows = node_weights(work, link, root), of_tree(work, volumes, root)
+        weights = node_weights(work, link, root)
+        if nodes is not None:
+            weights = weights.filter(pl.col("node").is_in(sorted(nodes)))
+            if weights.is_empty():
+                continue
+        rows = of_tree(work, volumes, root)
         own = level.filter(pl.col("node").is_in(weights["node"].unique().implode()))
         frames.append(_blind(_span_status(work, span(own, rows, node_weights=weights)), rows, weights))
     return pl.concat(frames).sort("node", "place")

@@ -6,7 +6,7 @@ never mixes two geographies (METHOD sections 4, 7, 8).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -86,13 +86,17 @@ def inputs(work: Work, items: Sequence[Period], *, at: Period) -> dict[str, str]
     )
 
 
-def span_entities(work: Work, items: Sequence[Period], *, at: Period) -> pl.DataFrame:
-    """Every entity × node over `items`, with the places and primary memberships of `at`.
+def span_entities(
+    work: Work, items: Sequence[Period], *, at: Period, nodes: Collection[str] | None = None
+) -> pl.DataFrame:
+    """Every entity × node over `items`, with the places and primary memberships of `at`; of some nodes only if named.
 
     Sorted by entity_type, entity_code, node: points, composite_points, share, points_share, mean_points, n_members,
     member_type, rank, obs_status, imputed_share, and what a comparison needs (`marts.linked.with_links`):
     chained_points, chain_breaks, link_points, composite_link_points. A place row with status M has no points.
     """
+    if nodes is not None:
+        return _span_entities(work, items, at, nodes)
     key = content_hash(sorted(inputs(work, items, at=at).items()))
     seen = work.seen
     if key not in seen:
@@ -102,28 +106,30 @@ def span_entities(work: Work, items: Sequence[Period], *, at: Period) -> pl.Data
     return seen[key]
 
 
-def _span_entities(work: Work, items: Sequence[Period], at: Period) -> pl.DataFrame:
+def _span_entities(
+    work: Work, items: Sequence[Period], at: Period, nodes: Collection[str] | None = None
+) -> pl.DataFrame:
     members, nation = work.geography.members_at(at), work.framework.nation["code"]
     parts: list[tuple[int, pl.DataFrame]] = []
     for part in by_link(work, items):
-        places = _level(work, part)
+        places = _level(work, part, nodes)
         frames: list[pl.DataFrame] = []
         for root in work.framework.roots:
             below = [node for node in work.framework.by_node if work.framework.root_of(node) == root]
             rows = places.filter(pl.col("node").is_in(below))
             if not rows.is_empty():
                 frames.append(entities(rows, members=members, types=work.types, nation=nation))
-        parts.append((len(part), with_links(pl.concat(frames), passed_links(work, part[0], at=at))))
+        parts.append((len(part), with_links(pl.concat(frames), passed_links(work, part[0], at=at, nodes=nodes))))
     frame = together(parts, statuses=STATUSES)
     frame = growth.with_ranks(frame, ranked=work.ranked)
     return growth.with_points_share(frame, nation=nation)
 
 
-def passed_links(work: Work, item: Period, *, at: Period) -> list[pl.DataFrame]:
+def passed_links(work: Work, item: Period, *, at: Period, nodes: Collection[str] | None = None) -> list[pl.DataFrame]:
     """`linked_entities` of every link up to the one a period lies in, but for the first, in order."""
     return [
         linked_entities(
-            work.warehouse.read("index", "links", link.start),
+            _of_nodes(work.warehouse.read("index", "links", link.start), nodes),
             members=work.geography.members_at(at),
             types=work.types,
             nation=work.framework.nation["code"],
@@ -137,10 +143,14 @@ def by_link(work: Work, items: Sequence[Period]) -> list[list[Period]]:
     return [list(group) for _, group in groupby(sorted(items), key=lambda item: _chain(work, item)[-1].start)]
 
 
-def _level(work: Work, part: list[Period]) -> pl.DataFrame:
+def _level(work: Work, part: list[Period], nodes: Collection[str] | None) -> pl.DataFrame:
     if len(part) == 1:
-        return work.warehouse.read("index", "points", part[0])
-    return span_of(work, part)
+        return _of_nodes(work.warehouse.read("index", "points", part[0]), nodes)
+    return span_of(work, part, nodes=nodes)
+
+
+def _of_nodes(rows: pl.DataFrame, nodes: Collection[str] | None) -> pl.DataFrame:
+    return rows if nodes is None else rows.filter(pl.col("node").is_in(sorted(nodes)))
 
 
 def _chain(work: Work, item: Period) -> tuple[Link, ...]:

@@ -96,6 +96,14 @@ def history(layout: Layout, feed: str, period: Period, partner: str) -> list[Del
     return sorted((_read(path, period) for path in folder.glob(f"*/{RECEIPT}")), key=lambda item: item.number)
 
 
+def with_sha256(layout: Layout, feed: str, period: Period, partner: str, sha256: str) -> list[Delivery]:
+    """The deliveries of a feed × period × partner with these very bytes, oldest first: more than one if sent again."""
+    folder = layout.deliveries(feed, period, partner)
+    # Folders are named by the hash: none but these is opened.
+    found = (_read(path, period) for path in folder.glob(f"{sha256[:12]}*/{RECEIPT}"))
+    return sorted((item for item in found if item.sha256 == sha256), key=lambda item: item.number)
+
+
 def periods_delivered(layout: Layout, feed: str, cadence: str) -> list[Period]:
     """Periods for which anything of a feed has been landed, in order."""
     starts: set[date] = set()

@@ -88,11 +88,16 @@ class Warehouse:
         self, stage: str, table: str, period: Period | None = None, *, partner: str | None = None
     ) -> dict[str, str]:
         """What a committed partition was made from, by name and content hash; empty when there is none."""
+        return dict(self.stamped(stage, table, period, partner=partner).get("inputs", {}))
+
+    def stamped(
+        self, stage: str, table: str, period: Period | None = None, *, partner: str | None = None
+    ) -> dict[str, Any]:
+        """The whole stamp beside a partition: code, contract, data_version, inputs; empty when there is none."""
         try:
-            said = json.loads(_said(self.layout.table(stage, table, period, partner)) or "{}")
+            return dict(json.loads(_said(self.layout.table(stage, table, period, partner)) or "{}"))
         except ValueError:
             return {}
-        return dict(said.get("inputs", {}))
 
     def data_version(
         self, stage: str, table: str, period: Period | None = None, *, partner: str | None = None

@@ -1,0 +1,124 @@
+"""The deliveries behind some periods: which files, what was used and rejected of them, and by which contract.
+
+Which delivery a slice was made from stands in its stamp, so that one that came later and is not used yet, or is not fit,
+is not taken for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+from dci_pipeline.periods import Period
+from dci_pipeline.steps.slices import rejected_rows
+from dci_pipeline.warehouse import deliveries
+from dci_pipeline.warehouse.deliveries import Delivery
+from dci_pipeline.work import Work
+
+Told = dict[str, object]
+
+
+def delivered(
+    work: Work, now: Sequence[Period], base: Sequence[Period], indicators: Sequence[str], places: Sequence[str] | None
+) -> list[Told]:
+    """Every delivery behind these indicators in both spans, by feed, period, partner.
+
+    places: the entity's, to count the rows that are its own as well; None to leave that out.
+    """
+    feeds = sorted({str(leaf.feed) for leaf in work.framework.indicators if leaf.node in set(indicators)})
+    found: list[Told] = []
+    for span, items in (("now", now), ("base", base)):
+        for item in items:
+            quality = _quality(work, item)
+            used = work.warehouse.inputs("indicators", "values", item)
+            for feed in feeds:
+                found += [
+                    _slice(work, item, span, feed, name.partition(".")[2], version, quality, places)
+                    for name, version in used.items()
+                    if name.partition(".")[0] == feed and name.partition(".")[2]
+                ]
+    return sorted(found, key=lambda told: tuple(str(told[name]) for name in ("feed", "period", "partner")))
+
+
+def corrections_in(told: Iterable[Told]) -> list[Told]:
+    """The corrections applied in these deliveries: [correction, feed, period, partner, rows]."""
+    return [
+        {"correction": name, "rows": rows, **{key: item[key] for key in ("feed", "period", "partner")}}
+        for item in told
+        for name, rows in dict(item["corrections"] or {}).items()  # pyright: ignore
+    ]
+
+
+def _quality(work: Work, item: Period) -> dict[tuple[str, str], Told]:
+    if work.quality_table not in work.framework.tables or not work.warehouse.existing(
+        "marts", work.quality_table, [item]
+    ):
+        return {}
+    rows = work.warehouse.read("marts", work.quality_table, item)
+    return {(row["feed"], row["partner"]): row for row in rows.iter_rows(named=True)}
+
+
+def _slice(
+    work: Work,
+    item: Period,
+    span: str,
+    feed: str,
+    partner: str,
+    version: str,
+    quality: Mapping[tuple[str, str], Told],
+    places: Sequence[str] | None,
+) -> Told:
+    made = work.warehouse.stamped("validation", f"{feed}_sums", item, partner=partner)
+    sha256 = str(made.get("inputs", {}).get("delivery", ""))
+    delivery = _delivery(work, item, feed, partner, sha256)
+    told: Told = {
+        "feed": feed,
+        "period": item.key,
+        "span": span,
+        "partner": partner,
+        "files": [] if delivery is None else [{"name": part.name, "sha256": part.sha256} for part in delivery.parts],
+        "sha256": sha256,
+        "number": None if delivery is None else delivery.number,
+        "received": None if delivery is None else delivery.received,
+        "landed_under": None if delivery is None else delivery.contract_version,
+        # The numbers rest on the sums of that version; a slice made again since may be of another delivery.
+        "current": made.get("data_version") == version,
+    }
+    row = quality.get((feed, partner))
+    if row is not None and row["delivery_sha256"] == sha256:
+        rows, rejected = int(str(row["rows"])), int(str(row["rejected_rows"]))
+        by_rule, corrections = json.loads(str(row["rejected_by_rule"])), json.loads(str(row["corrections"]))
+        contract = row["contract_version"]
+    else:
+        verdict = work.warehouse.read("validation", f"{feed}_verdict", item, partner=partner)
+        broken = verdict.filter(pl.col("unexpected") > 0).sort("rule").select("rule", "unexpected")
+        rows = int(verdict["rows"][0]) if verdict.height else 0
+        rejected, by_rule = rejected_rows(work, item, feed, partner), dict(broken.iter_rows())
+        contract, corrections = work.framework.contract(feed, item).version, _applied(work, item, feed, partner)
+    told |= {
+        "contract_version": contract,
+        "rows": rows,
+        "rows_used": rows - rejected,
+        "rows_rejected": rejected,
+        "rejected_by_rule": by_rule,
+        "corrections": corrections,
+    }
+    if places is not None:
+        sums = work.warehouse.read("validation", f"{feed}_sums", item, partner=partner)
+        own = sums.filter(pl.col("place").is_in(list(places))).group_by("indicator").agg(pl.col("records").sum())
+        told["rows_of_place"] = dict(own.sort("indicator").iter_rows())
+    return told
+
+
+def _applied(work: Work, item: Period, feed: str, partner: str) -> Told:
+    if partner not in work.warehouse.slices("validation", f"{feed}_corrections", item):
+        return {}
+    frame = work.warehouse.read("validation", f"{feed}_corrections", item, partner=partner)
+    return dict(frame.select("correction", "rows").iter_rows())
+
+
+def _delivery(work: Work, item: Period, feed: str, partner: str, sha256: str) -> Delivery | None:
+    found = deliveries.with_sha256(work.warehouse.layout, feed, item, partner, sha256)
+    return found[-1] if found else None
