@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from dci_pipeline import contract_files, periods
-from dci_pipeline.contract_versions import read_versions
+from dci_pipeline.contract_versions import feed_of, read_versions
+from dci_pipeline.contracts import Versions
 from dci_pipeline.correction_files import read_corrections
 from dci_pipeline.data_files import content_hash, list_of, need, number_of, only, read_yaml, whole_of
 from dci_pipeline.findings import Finding
@@ -61,6 +63,31 @@ _NODE = {
 _QUALITY = {"column", "worst", "best", "per"}
 _WAVE = {"wave", "effective_from", "assumption", "reason", "description"}
 _SCORES = ("wave", "expert", "node", "child", "score")
+Read = TypeVar("Read")
+
+
+class _Unread(Mapping[str, Read]):
+    """Files by name, each read when it is first asked for."""
+
+    def __init__(self, names: Iterable[str], read: Callable[[str], Read]):
+        self._names, self._read = tuple(names), read
+        self._found: dict[str, Read] = {}
+
+    def __getitem__(self, name: str) -> Read:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._found:
+            self._found[name] = self._read(name)
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def index_folder(root: Path, index: str) -> Path:
@@ -78,8 +105,12 @@ def index_folder(root: Path, index: str) -> Path:
     return folder
 
 
-def read_framework(root: Path, index: str) -> Framework:
-    """One index from its folder under `root`. Raises Finding naming file and key for anything unknown or impossible."""
+def read_framework(root: Path, index: str, *, whole: bool = True) -> Framework:
+    """One index from its folder under `root`. Raises Finding naming file and key for anything unknown or impossible.
+
+    Not `whole`: contracts and scores are read when they are asked for, and nothing is checked against them. Enough to
+    look at what is there; `sha256` is then of the index file alone, and nothing may be committed by it.
+    """
     folder = index_folder(root, index)
     where = f"{index}/index.yaml"
     raw = only(read_yaml(folder / "index.yaml"), _INDEX, where=where)
@@ -90,8 +121,15 @@ def read_framework(root: Path, index: str) -> Framework:
         raise Finding("unknown cadence", where=where, found=cadence, expected="month or quarter")
     missing = only(need(raw, "missing", where), _MISSING, where=f"{where} missing")
     nodes = tuple(_node(item, where) for item in list_of(raw, "nodes", where))
-    versions = read_versions(_yaml(folder / "feeds"), index=index, cadence=cadence)
-    waves = {path.stem: _wave(path) for path in sorted((folder / "weights").glob("*.csv"))}
+    versions = _versions(folder, index, cadence) if whole else _unread_versions(folder, index, cadence)
+    waves = _Unread(
+        [path.stem for path in sorted((folder / "weights").glob("*.csv"))],
+        lambda name: _wave(folder / "weights" / f"{name}.csv"),
+    )
+    tables = _Unread(
+        [path.stem for path in _yaml(folder / "marts")],
+        lambda name: contract_files.read_table(folder / "marts" / f"{name}.yaml", index=index),
+    )
     framework = Framework(
         index=index,
         name_zh=str(need(raw, "name_zh", where)),
@@ -116,8 +154,8 @@ def read_framework(root: Path, index: str) -> Framework:
         app_categories=read_app_categories(raw.get("app_categories"), where),
         ranking_scopes=read_scopes(raw.get("ranking") or {}, where),
         versions=versions,
-        tables={path.stem: contract_files.read_table(path, index=index) for path in _yaml(folder / "marts")},
-        waves=waves,
+        tables=dict(tables) if whole else tables,
+        waves=dict(waves) if whole else waves,
         corrections=read_corrections(_yaml(folder / "corrections"), cadence=cadence, versions=versions),
         sha256=content_hash(
             [
@@ -125,11 +163,25 @@ def read_framework(root: Path, index: str) -> Framework:
                 sorted((name, contract.sha256) for name, found in versions.items() for contract in found.of),
                 sorted((name, wave.sha256) for name, wave in waves.items()),
             ]
+            if whole
+            else [raw]
         ),
         folder=folder,
     )
-    check_framework(framework, where=where)
+    if whole:
+        check_framework(framework, where=where)
     return framework
+
+
+def _versions(folder: Path, index: str, cadence: str) -> Mapping[str, Versions]:
+    return read_versions(_yaml(folder / "feeds"), index=index, cadence=cadence)
+
+
+def _unread_versions(folder: Path, index: str, cadence: str) -> Mapping[str, Versions]:
+    files: dict[str, list[Path]] = {}
+    for path in _yaml(folder / "feeds"):
+        files.setdefault(feed_of(path), []).append(path)
+    return _Unread(files, lambda feed: read_versions(files[feed], index=index, cadence=cadence)[feed])
 
 
 def _yaml(folder: Path) -> list[Path]:

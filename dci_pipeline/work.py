@@ -82,9 +82,11 @@ class Step:
 class Work:
     """One index, opened once per process."""
 
-    def __init__(self, settings: Settings, index: str):
+    def __init__(self, settings: Settings, index: str, *, looking: bool = False):
         self.settings = settings
         self.index = index
+        # Only looked at: contracts are read when asked for, nothing is checked, nothing may be committed.
+        self.looking = looking
         # A dry piece of work finds out what is out of date and computes nothing: its outcomes say 'stale'.
         self.dry = False
         # Entities over spans, by content: many tables of one run compare the same ones.
@@ -102,7 +104,7 @@ class Work:
 
     @cached_property
     def framework(self) -> Framework:
-        return read_framework(self.settings.contracts, self.index)
+        return read_framework(self.settings.contracts, self.index, whole=not self.looking)
 
     @cached_property
     def geography(self) -> Geography:

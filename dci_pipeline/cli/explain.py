@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -57,9 +58,12 @@ def explain(
     index: options.Index = None,
 ) -> None:
     """Say what one published number is made of: its rank, its change split over indicators, weights, deliveries."""
+    # Everything made here is kept until the command ends, a moment later: looking for garbage finds none.
+    gc.disable()
     from dci_pipeline.steps import trail
 
-    told = trail.explain(options.open_work(index), place, node, period, kind=kind, rows_of_place=deliveries)
+    work = options.open_work(index, looking=True)
+    told = trail.explain(work, place, node, period, kind=kind, rows_of_place=deliveries)
     if as_json:
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False))
         return

@@ -79,13 +79,13 @@ def chosen_index(settings: Settings, given: str | None) -> str:
     )
 
 
-def open_work(index: str | None) -> Work:
-    """The index opened for work, under the environment's settings."""
+def open_work(index: str | None, *, looking: bool = False) -> Work:
+    """The index opened for work, or only to be looked at, under the environment's settings."""
     from dci_pipeline.settings import read_settings
     from dci_pipeline.work import Work
 
     settings = read_settings()
-    return Work(settings, chosen_index(settings, index))
+    return Work(settings, chosen_index(settings, index), looking=looking)
 
 
 def feed_contract(framework: Framework, feed: str, period: Period | None = None) -> FeedContract:

@@ -8,9 +8,7 @@ import polars as pl
 
 from dci_pipeline.index.dense import Floats, axis, flags, floats, nullable, weighted
 from dci_pipeline.index.position import position
-
-# weakest first
-STATUSES = ("A", "P", "E", "B", "M")
+from dci_pipeline.normalise.statuses import STATUSES
 
 
 def points(

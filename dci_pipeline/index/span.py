@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from dci_pipeline.index.dense import Flags, Floats, axis, flags, floats, nullable
-from dci_pipeline.index.points import STATUSES
 from dci_pipeline.index.position import position
+from dci_pipeline.normalise.statuses import STATUSES
 
 
 def span(points: pl.DataFrame, shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame:

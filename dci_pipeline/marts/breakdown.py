@@ -14,10 +14,10 @@ import polars as pl
 
 from dci_pipeline.index.dense import Flags, Floats, Integers, axis, floats, nullable
 from dci_pipeline.index.members import CELL, UNALLOCATED
-from dci_pipeline.index.points import STATUSES
 from dci_pipeline.marts.grid import ENTITY, Grid, Stretch, grid
 from dci_pipeline.marts.growth import comparable_values, competition_ranks
 from dci_pipeline.marts.index_span import maturity
+from dci_pipeline.normalise.statuses import STATUSES
 
 
 @dataclass(frozen=True)

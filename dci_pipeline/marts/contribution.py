@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from dci_pipeline.index.points import STATUSES
 from dci_pipeline.marts.entities import KEY, NATION
 from dci_pipeline.marts.growth import ratio
 from dci_pipeline.marts.index_span import maturity
+from dci_pipeline.normalise.statuses import STATUSES
 
 SMALLEST_CHANGE = 0.01
 _STANDING = ("composite_points", "composite_link_points")

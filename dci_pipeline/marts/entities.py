@@ -14,10 +14,10 @@ import numpy.typing as npt
 import polars as pl
 
 from dci_pipeline.index.dense import Flags, Floats, Integers, axis, flags, floats, nullable
-from dci_pipeline.index.points import STATUSES
+from dci_pipeline.marts import NATION
+from dci_pipeline.normalise.statuses import STATUSES
 
 KEY = ("entity_type", "entity_code", "node")
-NATION = "nation"
 _ESTIMATED = STATUSES.index("E")
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from dci_pipeline.framework import Tracked
-from dci_pipeline.index.points import STATUSES
 from dci_pipeline.marts.entities import KEY, NATION
 from dci_pipeline.marts.growth import beside, growth, rank_of, ratio
 from dci_pipeline.marts.index_span import maturity
 from dci_pipeline.marts.volumes import STOCK
+from dci_pipeline.normalise.statuses import STATUSES
 
 INDEX, ABSOLUTE = "index", "absolute"
 COLUMNS = ("value", "unit", "growth_yoy", "growth_end_over_begin", "share_of_nation", "rank")

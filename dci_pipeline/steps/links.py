@@ -10,8 +10,9 @@ import polars as pl
 from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Held
 from dci_pipeline.framework import Framework, Link
-from dci_pipeline.index import Basket, entry_scales, link_levels, linked_scales, reference_means
+from dci_pipeline.index import Basket, entry_scales, link_levels, linked_scales
 from dci_pipeline.periods import Period
+from dci_pipeline.steps.baskets import basket_frames, means_of
 from dci_pipeline.steps.commits import commit, versions_of
 from dci_pipeline.steps.weight import node_weights, structure_hash
 from dci_pipeline.work import Outcome, Work
@@ -96,8 +97,8 @@ def _link_of_tree(work: Work, link: Link, before: Link | None, root: str) -> pl.
         totals = work.warehouse.read("normalise", "totals", link.reference)
         weights = node_weights(work, link, root)
         base = work.framework.base_points
-        means = _means(work, link, root, totals)
         with _observed(work, link):
+            means = means_of(link, root, totals)
             scales = (
                 entry_scales(weights, base_points=base)
                 if old is None
@@ -109,20 +110,8 @@ def _link_of_tree(work: Work, link: Link, before: Link | None, root: str) -> pl.
 
 def basket(work: Work, link: Link, root: str) -> Basket:
     """One tree in one link: weights, reference means and the scales committed with the link."""
-    totals = work.warehouse.read("normalise", "totals", link.reference)
-    weights = node_weights(work, link, root)
-    scales = (
-        work.warehouse.read("index", "links", link.start)
-        .filter(pl.col("node").is_in(weights["node"].unique().implode()) & pl.col("scale").is_not_null())
-        .select("node", "scale", "composite_scale")
-        .unique(maintain_order=True)
-    )
-    return Basket(weights, _means(work, link, root, totals), scales)
-
-
-def _means(work: Work, link: Link, root: str, totals: pl.DataFrame) -> pl.DataFrame:
     with _observed(work, link):
-        return reference_means(totals.filter(pl.col("indicator").is_in(list(link.basket[root]))))
+        return Basket(*basket_frames(work, link, root))
 
 
 @contextmanager

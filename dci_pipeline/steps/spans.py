@@ -15,10 +15,10 @@ import polars as pl
 from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Held
 from dci_pipeline.framework import Link
-from dci_pipeline.index.points import STATUSES
 from dci_pipeline.marts import growth
 from dci_pipeline.marts.entities import entities
 from dci_pipeline.marts.linked import linked_entities, together, with_links
+from dci_pipeline.normalise.statuses import STATUSES
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import versions_of
 from dci_pipeline.steps.index import publishable, span_of

@@ -1,13 +1,14 @@
 """The deliveries behind some periods: which files, what was used and rejected of them, and by which contract.
 
-Which delivery a slice was made from stands in its stamp, so that one that came later and is not used yet, or is not fit,
+Which delivery a slice was made from stands in its stamp, so that one that came later and is not used yet, or not fit,
 is not taken for it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
 
 import polars as pl
 
@@ -27,18 +28,17 @@ def delivered(
 
     places: the entity's, to count the rows that are its own as well; None to leave that out.
     """
-    feeds = sorted({str(leaf.feed) for leaf in work.framework.indicators if leaf.node in set(indicators)})
+    wanted = set(indicators)
+    feeds = {str(leaf.feed) for leaf in work.framework.indicators if leaf.node in wanted}
+    quality = _quality(work, [*now, *base], feeds)
     found: list[Told] = []
     for span, items in (("now", now), ("base", base)):
         for item in items:
-            quality = _quality(work, item)
-            used = work.warehouse.inputs("indicators", "values", item)
-            for feed in feeds:
-                found += [
-                    _slice(work, item, span, feed, name.partition(".")[2], version, quality, places)
-                    for name, version in used.items()
-                    if name.partition(".")[0] == feed and name.partition(".")[2]
-                ]
+            for name, version in work.warehouse.inputs("indicators", "values", item).items():
+                feed, _, partner = name.partition(".")
+                if partner and feed in feeds:
+                    row = quality.get((item.start, feed, partner))
+                    found.append(_slice(work, item, span, feed, partner, version, row, places))
     return sorted(found, key=lambda told: tuple(str(told[name]) for name in ("feed", "period", "partner")))
 
 
@@ -51,13 +51,15 @@ def corrections_in(told: Iterable[Told]) -> list[Told]:
     ]
 
 
-def _quality(work: Work, item: Period) -> dict[tuple[str, str], Told]:
-    if work.quality_table not in work.framework.tables or not work.warehouse.existing(
-        "marts", work.quality_table, [item]
-    ):
+def _quality(work: Work, items: Sequence[Period], feeds: Collection[str]) -> dict[tuple[date, str, str], Told]:
+    table, column = work.quality_table, work.framework.cadence
+    if table not in work.framework.tables:
         return {}
-    rows = work.warehouse.read("marts", work.quality_table, item)
-    return {(row["feed"], row["partner"]): row for row in rows.iter_rows(named=True)}
+    there = work.warehouse.existing("marts", table, items)
+    if not there:
+        return {}
+    rows = work.warehouse.rows_where("marts", table, there, pl.col("feed").is_in(sorted(feeds)))
+    return {(row[column], row["feed"], row["partner"]): row for row in rows.iter_rows(named=True)}
 
 
 def _slice(
@@ -67,7 +69,7 @@ def _slice(
     feed: str,
     partner: str,
     version: str,
-    quality: Mapping[tuple[str, str], Told],
+    row: Told | None,
     places: Sequence[str] | None,
 ) -> Told:
     made = work.warehouse.stamped("validation", f"{feed}_sums", item, partner=partner)
@@ -86,7 +88,6 @@ def _slice(
         # The numbers rest on the sums of that version; a slice made again since may be of another delivery.
         "current": made.get("data_version") == version,
     }
-    row = quality.get((feed, partner))
     if row is not None and row["delivery_sha256"] == sha256:
         rows, rejected = int(str(row["rows"])), int(str(row["rejected_rows"]))
         by_rule, corrections = json.loads(str(row["rejected_by_rule"])), json.loads(str(row["corrections"]))

@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import axis, flags, floats
-from dci_pipeline.index.points import STATUSES
+from dci_pipeline.normalise.statuses import STATUSES
 from dci_pipeline.trail.facts import Cell
 
 # A place has no row outside its dates: it counts 0 there.
@@ -73,29 +71,47 @@ def cells(
 
 
 def _summed(shares: pl.DataFrame) -> dict[tuple[date, str], Cell]:
-    """Sums over places, volumes yet: in `relative` the volume, in `imputed_share` the estimated part of it."""
+    """Volumes yet: in `relative` the sum over places, in `imputed_share` the estimated part of it."""
     unseen = pl.col("value").is_null() & (pl.col("obs_status") != "P")
-    rows = shares.with_columns(
-        there=pl.lit(True),
+    rows = shares.select(
+        "period",
+        "indicator",
+        "place",
+        "estimate",
         imputed=pl.when(unseen).then("estimate").otherwise(0.0),
-        rank=pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64),
+        rank=pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Int64),
     )
+    if rows["place"].n_unique() > 1:
+        return _over_places(rows)
+    return {
+        (period, indicator): Cell(None, None, estimate, part, STATUSES[int(rank)])
+        for period, indicator, _, estimate, part, rank in rows.iter_rows()
+    }
+
+
+def _over_places(rows: pl.DataFrame) -> dict[tuple[date, str], Cell]:
+    # One place needs no arrays, and an explanation of one starts faster without them.
+    import numpy as np
+
+    from dci_pipeline.index.dense import axis, flags, floats
+
     periods, places, indicators = axis(rows, "period"), axis(rows, "place"), axis(rows, "indicator")
     axes = (("place", places), ("period", periods), ("indicator", indicators))
-    there = flags(rows, "there", axes)
-    volume = np.where(there, floats(rows, "estimate", axes), 0.0).sum(axis=0)
-    imputed = np.where(there, floats(rows, "imputed", axes), 0.0).sum(axis=0)
+    there = flags(rows.with_columns(there=pl.lit(True)), "there", axes)
+    volume, imputed = (np.where(there, floats(rows, name, axes), 0.0).sum(axis=0) for name in ("estimate", "imputed"))
     rank = np.where(there, floats(rows, "rank", axes), -1.0).max(axis=0)
-    found: dict[tuple[date, str], Cell] = {}
-    for row, period in enumerate(periods.to_list()):
-        for column, indicator in enumerate(indicators.to_list()):
-            status = int(rank[row, column])
-            if status < 0:
-                continue
-            found[period, indicator] = Cell(
-                None, None, _number(volume[row, column]), _number(imputed[row, column]), STATUSES[status]
-            )
-    return found
+
+    def number(value: float) -> float | None:
+        return None if np.isnan(value) else float(value)
+
+    return {
+        (period, str(indicator)): Cell(
+            None, None, number(volume[row, column]), number(imputed[row, column]), STATUSES[int(rank[row, column])]
+        )
+        for row, period in enumerate(periods.to_list())
+        for column, indicator in enumerate(indicators.to_list())
+        if rank[row, column] >= 0.0
+    }
 
 
 def imputed(shares: pl.DataFrame) -> list[Imputed]:
@@ -139,7 +155,3 @@ def reference_relatives(
     for node, points in rows.select("node", column).iter_rows():
         sums[node] += points
     return {node: points / scales[node] for node, points in sums.items()}
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

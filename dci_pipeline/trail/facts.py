@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Leaf:
-    """One indicator under the node in one basket: its weight in the root and in the node, and the alphas of its path."""
+    """One indicator under the node in one basket: its weight in the root and in the node, the alphas of its path."""
 
     indicator: str
     weight: float

@@ -7,7 +7,6 @@ no-op. A delivery is put together out of sight and renamed into place, so it is 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,6 @@ from typing import Any
 import polars as pl
 
 from dci_pipeline.contracts import FeedContract, Versions
-from dci_pipeline.feeds import typing
 from dci_pipeline.findings import Finding, Unfit
 from dci_pipeline.framework import Framework
 from dci_pipeline.periods import Period
@@ -29,7 +27,7 @@ from dci_pipeline.warehouse.layout import RECEIPT, RECEIPT_COPY, TYPED, Layout, 
 from dci_pipeline.warehouse.locks import lock
 from dci_pipeline.warehouse.objects import ObjectPath
 from dci_pipeline.warehouse.places import place
-from dci_pipeline.warehouse.receipts import content_of, is_whole, receipt_is_whole, write_receipt
+from dci_pipeline.warehouse.receipts import content_of, is_whole, whole_receipt, write_receipt
 from dci_pipeline.warehouse.store import put_object
 
 _CHUNK = 1 << 20
@@ -100,7 +98,12 @@ def with_sha256(layout: Layout, feed: str, period: Period, partner: str, sha256:
     """The deliveries of a feed × period × partner with these very bytes, oldest first: more than one if sent again."""
     folder = layout.deliveries(feed, period, partner)
     # Folders are named by the hash: none but these is opened.
-    found = (_read(path, period) for path in folder.glob(f"{sha256[:12]}*/{RECEIPT}"))
+    if isinstance(folder, ObjectPath):
+        paths = list(folder.glob(f"{sha256[:12]}*/{RECEIPT}"))
+    else:
+        there = folder.iterdir() if folder.is_dir() else ()
+        paths = [path / RECEIPT for path in there if path.name.startswith(sha256[:12])]
+    found = (_read(path, period) for path in paths)
     return sorted((item for item in found if item.sha256 == sha256), key=lambda item: item.number)
 
 
@@ -187,6 +190,8 @@ def land(
 
 def read_file(path: Path, *, contract: FeedContract, cadence: str, period: Period | None) -> Iterator[pl.DataFrame]:
     """The typed batches of one file outside the warehouse: what a partner's check and landing both see."""
+    from dci_pipeline.feeds import typing
+
     refusals.refuse_no_file(path)
     with path.open("rb") as stream:
         yield from typing.typed(
@@ -305,6 +310,8 @@ def write_typed(
     Finding as `land` does, and for a file without a row to keep unless `wanted` chooses.
     """
     import pyarrow.parquet as pq
+
+    from dci_pipeline.feeds import typing
 
     writers: dict[Period, pq.ParquetWriter] = {}
     rows: dict[Period, int] = {}
@@ -474,7 +481,8 @@ def refuse_damaged(delivery: Delivery) -> None:
 
 
 def _read(path: Path, period: Period) -> Delivery:
-    if not receipt_is_whole(path):
+    raw = whole_receipt(path)
+    if raw is None:
         raise Unfit(
             "a damaged receipt",
             where=str(path),
@@ -482,7 +490,6 @@ def _read(path: Path, period: Period) -> Delivery:
             expected=f"those of {RECEIPT_COPY} beside it",
             todo="dci doctor --mend (it puts the copy back)",
         )
-    raw = json.loads(path.read_text(encoding="utf-8"))
     return Delivery(
         feed=raw["feed"],
         period=period,

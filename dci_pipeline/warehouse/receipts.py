@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dci_pipeline.warehouse.disk import sync
 from dci_pipeline.warehouse.layout import RECEIPT, RECEIPT_COPY
@@ -35,9 +35,16 @@ def write_receipt(folder: Path, receipt: Mapping[str, Any]) -> None:
 
 def receipt_is_whole(path: Path) -> bool:
     """Whether a receipt is as it was written; one of before receipts were sealed is when it can be read."""
+    return whole_receipt(path) is not None
+
+
+def whole_receipt(path: Path) -> dict[str, Any] | None:
+    """What a receipt says, None when it is not as it was written."""
     try:
         content = path.read_bytes()
         raw = json.loads(content)
-        return isinstance(raw, dict) and ("seal" not in raw or difference(content) is None) and "parts" in raw
     except (OSError, ValueError):
-        return False
+        return None
+    if not isinstance(raw, dict) or "parts" not in raw or ("seal" in raw and difference(content) is not None):
+        return None
+    return cast("dict[str, Any]", raw)
