@@ -9,6 +9,12 @@ from __future__ import annotations
 
 def main() -> None:
     """Entry point of the console script."""
+    import gc
+
     from dci_pipeline.cli.app import app
 
-    app(prog_name="dci")
+    try:
+        app(prog_name="dci")
+    finally:
+        # What is left goes with the process: looking through it for garbage first takes longer than many a command.
+        gc.freeze()

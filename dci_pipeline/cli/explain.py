@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -58,12 +59,11 @@ def explain(
     index: options.Index = None,
 ) -> None:
     """Say what one published number is made of: its rank, its change split over indicators, weights, deliveries."""
-    # Everything made here is kept until the command ends, a moment later: looking for garbage finds none.
-    gc.disable()
-    from dci_pipeline.steps import trail
+    with _kept():
+        from dci_pipeline.steps import trail
 
-    work = options.open_work(index, looking=True)
-    told = trail.explain(work, place, node, period, kind=kind, rows_of_place=deliveries)
+        work = options.open_work(index, looking=True)
+        told = trail.explain(work, place, node, period, kind=kind, rows_of_place=deliveries)
     if as_json:
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False))
         return
@@ -75,6 +75,16 @@ def explain(
     else:
         _feeds(told)
     _doubts(told)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """What is made in the block is needed until the command ends, a moment later: looking for garbage finds none."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _headline(told: Told) -> None:
