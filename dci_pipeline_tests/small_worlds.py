@@ -279,14 +279,21 @@ def drawn(periods: Sequence[Period], *, seed: int = 1, nothing: Iterable[tuple[P
 
 
 def land(
-    work: Work, folder: Path, values: Values, periods: Iterable[Period], *, without: Iterable[tuple[str, Period]] = ()
+    work: Work,
+    folder: Path,
+    values: Values,
+    periods: Iterable[Period],
+    *,
+    without: Iterable[tuple[str, Period]] = (),
+    absent: Iterable[tuple[str, str, Period]] = (),
 ) -> None:
-    """The partners' files of some periods, landed; `without` names (partner, period) that do not arrive.
+    """The partners' files of some periods, landed; `without` names (partner, period) that do not arrive, `absent`
+    (feed, place, period) of which no file has a row.
 
     Where a feed has two partners the first has a third of every value, the second the rest.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = set(without)
+    missing, left_out = set(without), set(absent)
     for period in periods:
         for feed, (measures, partners) in FEEDS.items():
             for number, partner in enumerate(partners):
@@ -295,6 +302,7 @@ def land(
                 rows = [
                     [place, *(_part(values[period, place, leaf], number, len(partners)) for leaf in measures)]
                     for place in PLACES
+                    if (feed, place, period) not in left_out
                 ]
                 path = folder / f"{feed}_{partner}_{period.key}.csv"
                 _table(path, ["town", *measures], rows)

@@ -60,10 +60,13 @@ def materialised(
 ) -> dg.AssetMaterialization:
     """The materialisation of one partition, with its own rows, data version and facts."""
     rows = outcome.rows if outcome.rows >= 0 else _rows_before(context, key, outcome.data_version)
+    # The UI draws the lineage of columns from the last materialisation, not from the definition.
+    defined = context.assets_def.metadata_by_key[context.asset_key]
+    drawn = {name: defined[name] for name in (metadata.LINEAGE,) if name in defined}
     return dg.AssetMaterialization(
         asset_key=context.asset_key,
         partition=key,
-        metadata=metadata.of_outcome(layout, step, outcome, rows=rows),
+        metadata={**metadata.of_outcome(layout, step, outcome, rows=rows), **drawn},
         tags={**tags, DATA_VERSION_TAG: outcome.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"},
     )
 

@@ -9,9 +9,12 @@ import dagster as dg
 
 from dci_pipeline.contracts import FeedContract, TableContract
 from dci_pipeline.framework import Framework
+from dci_pipeline.lineage import lineage
 from dci_pipeline.periods import Period
 from dci_pipeline.warehouse.layout import Layout
 from dci_pipeline.work import CheckResult, Outcome, Step
+
+LINEAGE = "dagster/column_lineage"
 
 Plain = str | int | float | bool | None
 
@@ -24,6 +27,7 @@ def of_step(framework: Framework, step: Step) -> dict[str, dg.MetadataValue]:
         return {
             "dagster/column_schema": dg.MetadataValue.table_schema(_published(table)),
             "dagster/table_name": dg.MetadataValue.text(f"{framework.index}.{name}"),
+            LINEAGE: _lineage(framework, step),
             "label": dg.MetadataValue.text(table.label),
             "contract": dg.MetadataValue.text(table.version),
         }
@@ -35,6 +39,21 @@ def of_step(framework: Framework, step: Step) -> dict[str, dg.MetadataValue]:
             "contract": dg.MetadataValue.text(feed.version),
         }
     return {}
+
+
+def _lineage(framework: Framework, step: Step) -> dg.MetadataValue:
+    """Which upstream columns each column of a published table is computed from."""
+    return dg.MetadataValue.column_lineage(
+        dg.TableColumnLineage(
+            {
+                column: [
+                    dg.TableColumnDep(asset_key=dg.AssetKey([framework.index, *key]), column_name=name)
+                    for key, name in sources
+                ]
+                for column, sources in lineage(framework, step).items()
+            }
+        )
+    )
 
 
 def of_outcome(layout: Layout, step: Step, outcome: Outcome, *, rows: int) -> dict[str, dg.MetadataValue]:

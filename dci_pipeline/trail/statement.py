@@ -228,7 +228,9 @@ def _percent(points: float | None, of: float | None) -> float | None:
 def _ranking(published: Published) -> dict[str, object]:
     row = published.row
     own, rank = _float(row, "points"), row.get("rank")
-    values = {code: value for code, value in sorted(published.values.items()) if value is not None}
+    # A type without ranks has nobody to stand among.
+    among = published.values if rank is not None or own is None else {}
+    values = {code: value for code, value in sorted(among.items()) if value is not None}
     told: dict[str, object] = {
         "type": row.get("entity_type"),
         "entities": len(values),
@@ -236,9 +238,7 @@ def _ranking(published: Published) -> dict[str, object]:
         "equal": None,
         "values": values,
         "base_values": {
-            code: value
-            for code, value in sorted(published.base_values.items())
-            if value is not None and code in published.values
+            code: value for code, value in sorted(published.base_values.items()) if value is not None and code in among
         },
     }
     if own is not None and rank is not None:
