@@ -14,7 +14,7 @@ from dci_pipeline.steps.trail_deliveries import corrections_in, delivered
 from dci_pipeline.steps.trail_parts import Parts
 from dci_pipeline.steps.trail_span import Span, named_period, outdated, published_rows, published_span
 from dci_pipeline.trail.cells import imputed
-from dci_pipeline.trail.names import Named, Register, nearest_of
+from dci_pipeline.trail.names import Named, Register, nearest_of, plain
 from dci_pipeline.trail.statement import statement
 from dci_pipeline.work import Work
 
@@ -95,17 +95,17 @@ def _node(work: Work, name: str | None) -> Node:
         return by_node[max(work.framework.roots, key=lambda root: len(work.framework.leaves_under(root)))]
     if name in by_node:
         return by_node[name]
-    same = [node for node in by_node.values() if name in (node.name_zh, node.name_en)]
+    called = [(text, node) for node in by_node.values() for text in (node.node, node.name_zh, node.name_en) if text]
+    same = {node.node: node for text, node in called if plain(text) == plain(name)}
     if len(same) == 1:
-        return same[0]
-    names = [text for node in by_node.values() for text in (node.node, node.name_zh, node.name_en) if text]
+        return next(iter(same.values()))
+    near = nearest_of(name, [text for text, _ in called])
+    meant = list(same) or list(dict.fromkeys(node.node for item in near for text, node in called if text == item))
     raise Finding(
-        "no such node" if not same else "an ambiguous name",
+        "an ambiguous name" if same else "no such node",
         where="--node",
         found=name,
-        expected=" or ".join(node.node for node in same)
-        or ", ".join(nearest_of(name, names))
-        or "one of " + ", ".join(by_node),
+        expected=" or ".join(meant) or "one of " + ", ".join(by_node),
         todo="name a node of the index's trees",
     )
 

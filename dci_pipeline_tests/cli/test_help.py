@@ -94,7 +94,7 @@ def test_usage_errors_end_in_2(dci: Dci) -> None:
     assert dci("ui", "--host", "0.0.0.0").code == 2
 
 
-def _modules(home: Path, *args: str) -> tuple[set[str], str]:
+def modules(home: Path, *args: str) -> tuple[set[str], str]:
     """Top-level modules loaded by a command in a process of its own."""
     code = (
         "import sys, atexit; from dci_pipeline.cli import main; "
@@ -115,7 +115,7 @@ def _modules(home: Path, *args: str) -> tuple[set[str], str]:
 
 @pytest.mark.parametrize("args", [("--help",), ("sql", "--help"), ("sql", "SELECT 1"), ("land", "--help")])
 def test_starting_up_loads_nothing_heavy(home: Path, args: tuple[str, ...]) -> None:
-    loaded, said = _modules(home, *args)
+    loaded, said = modules(home, *args)
     assert not loaded & {*HEAVY, "polars", "pyarrow", "yaml"}, said
 
 
@@ -127,9 +127,9 @@ def test_sql_and_check_never_load_the_engine_or_the_judge(home: Path) -> None:
     (home / "warehouse").mkdir()
     with duckdb.connect(str(home / "warehouse" / "dci.duckdb")) as connection:
         connection.execute("CREATE TABLE t AS SELECT 42 AS answer")
-    loaded, said = _modules(home, "sql", "SELECT * FROM t")
+    loaded, said = modules(home, "sql", "SELECT * FROM t")
     assert "42" in said
     assert not loaded & {*HEAVY, "polars", "pyarrow"}
-    loaded, said = _modules(home, "check", str(write(home / "good.csv", rows())), "--feed", "transactions")
+    loaded, said = modules(home, "check", str(write(home / "good.csv", rows())), "--feed", "transactions")
     assert "Accepted" in said
     assert not loaded & {"dagster", "great_expectations", "pandas"}
