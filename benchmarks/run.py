@@ -27,6 +27,7 @@ BENCHMARKS = {
     "small_stages": [],
     "orchestration": [],
     "widening": [],
+    "explain": [],
 }
 
 

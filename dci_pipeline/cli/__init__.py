@@ -11,10 +11,14 @@ def main() -> None:
     """Entry point of the console script."""
     import gc
 
+    # What importing makes stays, and what is left at the end goes with the process: looking through either for garbage
+    # takes longer than many a command.
+    gc.disable()
     from dci_pipeline.cli.app import app
 
+    gc.freeze()
+    gc.enable()
     try:
         app(prog_name="dci")
     finally:
-        # What is left goes with the process: looking through it for garbage first takes longer than many a command.
         gc.freeze()

@@ -43,6 +43,7 @@ def commit(
     compute: Callable[[], pl.DataFrame],
 ) -> Outcome:
     """Commits what `compute` returns, unless the committed partition has this very stamp."""
+    assert not work.looking, "an index opened to be looked at commits nothing"
     warehouse = work.warehouse
     stamp = warehouse.stamp(inputs, contract=content_hash(contract))
     if warehouse.fresh(*key, period, stamp):

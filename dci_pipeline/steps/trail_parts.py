@@ -40,7 +40,7 @@ class Parts:
 
     @cached_property
     def _baskets(self) -> dict[str, tuple[Basket | None, dict[str, float], dict[str, float]]]:
-        """By link: the node's basket, the scale of each of its indicators, and their reference means."""
+        """By link: the node's basket, the scales of it and of what is under it, and reference means by indicator."""
         return {link.link: self._basket(link) for link in self.links}
 
     def _basket(self, link: Link) -> tuple[Basket | None, dict[str, float], dict[str, float]]:
@@ -60,7 +60,8 @@ class Parts:
         scales = {name: (own, composite) for name, own, composite in both.iter_rows()}
         means = {name: mean for name, mean in totals.iter_rows() if name in leaves}
         own, composite = scales[self.node.node]
-        return (Basket(own, composite, rows["beta"][0], leaves), {name: scales[name][0] for name in leaves}, means)
+        under = {name: scale for name, (scale, _) in sorted(scales.items()) if self._is_under(name)}
+        return Basket(own, composite, rows["beta"][0], leaves), under, means
 
     @cached_property
     def stretches(self) -> list[Stretch]:
@@ -72,13 +73,26 @@ class Parts:
             after: dict[str, float] = {}
             if number:
                 committed = self.work.warehouse.read("index", "links", link.start)
-                old = self._baskets[self.links[number - 1].link][1]
                 before, after = (
-                    reference_relatives(committed, places=self.members, column=column, scales=of)
-                    for column, of in (("points_before", old), ("points_after", scales))
+                    self._reference(committed, column, of)
+                    for column, of in (("points_before", self.links[number - 1]), ("points_after", link))
                 )
-            found.append(Stretch(link.link, (link.reference[0].key, link.reference[-1].key), basket, before, after))
+            reference = (link.reference[0].key, link.reference[-1].key)
+            found.append(Stretch(link.link, reference, basket, scales, before, after))
         return found
+
+    def _reference(self, committed: pl.DataFrame, column: str, link: Link) -> dict[str, float]:
+        """The entity over a link's reference, relative to the means of the basket of `link`."""
+        _, scales, means = self._baskets[link.link]
+        return reference_relatives(
+            committed, places=self.members, column=column, scales={name: scales[name] for name in means}
+        )
+
+    def _is_under(self, name: str) -> bool:
+        above: str | None = name
+        while above is not None and above != self.node.node:
+            above = self.work.framework.by_node[above].parent
+        return above is not None
 
     @cached_property
     def rows(self) -> pl.DataFrame:

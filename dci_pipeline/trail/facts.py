@@ -35,6 +35,7 @@ class Basket:
 class Stretch:
     """One link as the entity meets it; `basket` is None where the node is outside.
 
+    scales: of the node and of every one under it that is in the basket, by node.
     before, after: the entity's mean volume over this link's reference, relative to the reference mean of the link
     before and of this one, by indicator. Both are empty for the first link that matters: nothing is carried across it.
     """
@@ -42,6 +43,7 @@ class Stretch:
     link: str
     reference: tuple[str, str]
     basket: Basket | None
+    scales: Mapping[str, float]
     before: Mapping[str, float]
     after: Mapping[str, float]
 

@@ -37,6 +37,9 @@ FORMULAS = {
     "remainder is what the rounding of floats leaves",
     "contribution_pp": "100 × contribution_points ÷ nation.base_points; growth_pp = 100 × contribution_points ÷ "
     "base.points",
+    "by_node": "points, share and growth_yoy of a node under the one explained: as above, with "
+    "links[].scales[node] in place of scale and weight ÷ the sum of weight over its indicators in "
+    "place of weight_in_node",
     "in_root": "the same in points of the root, as the contribution tables have it: composite_scale in "
     "place of scale, weight in place of weight_in_node, means over all periods of a span; "
     "here an indicator that enters at a link comes from 0, so that its after is a link "

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from dci_pipeline.trail.change import Split, composite_split, own_split
 from dci_pipeline.trail.facts import Moment, Stretch
 from dci_pipeline.trail.formulas import FORMULAS
-from dci_pipeline.trail.levels import Level, growth, level, points_of, reference_points, total
+from dci_pipeline.trail.levels import Level, growth, level, total
+from dci_pipeline.trail.lines import Row, as_float, link_line, moment_line, ranking
 
-Row = Mapping[str, object]
-
-_SIGNIFICANT = 12
 # A change smaller than this part of the level has no rates: everything would be many times all of it.
 _SMALLEST_CHANGE = 0.01
 _SAID = ("obs_status", "conf_status", "maturity")
@@ -68,28 +66,32 @@ def statement(
     """
     level_now, level_base = level(now, stretches), level(base, stretches)
     row, before = published.row, published.base
-    own = own_split(level_now, level_base, published=_float(row, "points"), published_base=_float(before, "points"))
+    own = own_split(level_now, level_base, published=as_float(row, "points"), published_base=as_float(before, "points"))
     # A node that was outside the basket stood at 0 in its root; a root that was not there has nothing to compare with.
-    stood = None if published.root_base is None else 0.0 if before is None else _float(before, "composite_points")
-    composite = composite_split(level_now, level_base, published=_float(row, "composite_points"), published_base=stood)
+    stood = None if published.root_base is None else 0.0 if before is None else as_float(before, "composite_points")
+    composite = composite_split(
+        level_now, level_base, published=as_float(row, "composite_points"), published_base=stood
+    )
     grown = growth(level_now, level_base) if base else None
     return {
         **about,
         "number": _number(published, level_now),
         "base": None if before is None else _base(published, level_base),
         "nation": {
-            "points": _float(published.nation, "points"),
-            "base_points": _float(published.nation_base, "points"),
-            "root_points": _float(published.root, "composite_points"),
-            "root_base_points": _float(published.root_base, "composite_points"),
+            "points": as_float(published.nation, "points"),
+            "base_points": as_float(published.nation_base, "points"),
+            "root_points": as_float(published.root, "composite_points"),
+            "root_base_points": as_float(published.root_base, "composite_points"),
         },
         "change": _change(published, nodes, stretches, now, own, composite),
-        "ranking": _ranking(published),
+        "ranking": ranking(published.row, published.values, published.base_values),
         "links": [
-            _link(stretch, stretches[number - 1] if number else None) for number, stretch in enumerate(stretches)
+            link_line(stretch, stretches[number - 1] if number else None) for number, stretch in enumerate(stretches)
         ],
         "periods": [
-            _moment(moment, span, stretches) for span, moments in (("now", now), ("base", base)) for moment in moments
+            moment_line(moment, span, stretches)
+            for span, moments in (("now", now), ("base", base))
+            for moment in moments
         ],
         "checks": _checks(published, level_now, own, composite, grown),
         **further,
@@ -99,40 +101,40 @@ def statement(
 
 def _number(published: Published, found: Level) -> dict[str, object]:
     row = published.row
-    change = _float(row, "rank_change_yoy", "rank_change")
+    change = as_float(row, "rank_change_yoy", "rank_change")
     rank = row.get("rank")
     told: dict[str, object] = {
-        name: _float(row, name) for name in ("points", "composite_points", "share", "points_share", "growth_yoy")
+        name: as_float(row, name) for name in ("points", "composite_points", "share", "points_share", "growth_yoy")
     }
     told["points_share_change_pp"] = _points_share_change(published)
     told["rank"] = rank
     told["rank_before"] = rank + int(change) if isinstance(rank, int) and change is not None else None
     told["rank_change"] = None if change is None else int(change)
-    told["link_effect_points"] = _float(row, "link_effect_points")
+    told["link_effect_points"] = as_float(row, "link_effect_points")
     told["chained_points"] = None if told["points"] is None else found.chained_points
-    told["imputed_share"] = _float(row, "imputed_share")
+    told["imputed_share"] = as_float(row, "imputed_share")
     return told | {name: row.get(name) for name in _SAID} | {"periods": found.periods}
 
 
 def _base(published: Published, found: Level) -> dict[str, object]:
     row = published.base
     assert row is not None
-    points, nation = _float(row, "points"), _float(published.nation_base, "points")
+    points, nation = as_float(row, "points"), as_float(published.nation_base, "points")
     return {
         "points": points,
-        "composite_points": _float(row, "composite_points"),
-        "share": _float(row, "share"),
+        "composite_points": as_float(row, "composite_points"),
+        "share": as_float(row, "share"),
         "points_share": points / nation if points is not None and nation else None,
         "chained_points": None if points is None else found.chained_points,
-        "imputed_share": _float(row, "imputed_share"),
+        "imputed_share": as_float(row, "imputed_share"),
         "obs_status": row.get("obs_status"),
         "periods": found.periods,
     }
 
 
 def _points_share_change(published: Published) -> float | None:
-    now, points = _float(published.row, "points_share"), _float(published.base, "points")
-    nation = _float(published.nation_base, "points")
+    now, points = as_float(published.row, "points_share"), as_float(published.base, "points")
+    nation = as_float(published.nation_base, "points")
     return 100.0 * (now - points / nation) if now is not None and points is not None and nation else None
 
 
@@ -182,13 +184,12 @@ def _of_node(
         "indicators": list(node.indicators),
         "weight": total(leaf.weight for leaf in inside) if inside else None,
         "weight_in_node": total(leaf.weight_in_node for leaf in inside) if inside else None,
-        "points": _float(row, "points"),
-        "share": _float(row, "share"),
-        "growth_yoy": _float(row, "growth_yoy"),
-        "rank": row.get("rank"),
+        "points": as_float(row, "points"),
+        "share": as_float(row, "share"),
+        "growth_yoy": as_float(row, "growth_yoy"),
         "obs_status": row.get("obs_status"),
     }
-    nation, base = _float(published.nation_base, "points"), _float(published.base, "points")
+    nation, base = as_float(published.nation_base, "points"), as_float(published.base, "points")
     points, effect = (None, None) if own is None else own.over(node.indicators)
     told |= {
         "contribution_points": points,
@@ -205,9 +206,12 @@ def _in_root(published: Published, node: NodeOf, composite: Split | None) -> dic
     if table is not None:
         row = table.get(node.node, {})
         names = ("contribution_points", "contribution_pp", "contribution_rate", "link_effect_points")
-        return {**{name: _float(row, name) for name in names}, "published": bool(row)}
+        return {**{name: as_float(row, name) for name in names}, "published": bool(row)}
     points, effect = (None, None) if composite is None else composite.over(node.indicators)
-    level_now, level_base = _float(published.root, "composite_points"), _float(published.root_base, "composite_points")
+    level_now, level_base = (
+        as_float(published.root, "composite_points"),
+        as_float(published.root_base, "composite_points"),
+    )
     rate = None
     if points is not None and level_now is not None and level_base is not None:
         moved = level_now - level_base
@@ -225,122 +229,30 @@ def _percent(points: float | None, of: float | None) -> float | None:
     return 100.0 * (points / of) if points is not None and of else None
 
 
-def _ranking(published: Published) -> dict[str, object]:
-    row = published.row
-    own, rank = _float(row, "points"), row.get("rank")
-    # A type without ranks has nobody to stand among.
-    among = published.values if rank is not None or own is None else {}
-    values = {code: value for code, value in sorted(among.items()) if value is not None}
-    told: dict[str, object] = {
-        "type": row.get("entity_type"),
-        "entities": len(values),
-        "above": None,
-        "equal": None,
-        "values": values,
-        "base_values": {
-            code: value for code, value in sorted(published.base_values.items()) if value is not None and code in among
-        },
-    }
-    if own is not None and rank is not None:
-        comparable = [float(f"{value:.{_SIGNIFICANT - 1}e}") for value in values.values()]
-        mine = float(f"{own:.{_SIGNIFICANT - 1}e}")
-        told["above"] = sum(1 for value in comparable if value > mine)
-        told["equal"] = sum(1 for value in comparable if value == mine)
-    return told
-
-
-def _link(stretch: Stretch, before: Stretch | None) -> dict[str, object]:
-    old, new = (None, None) if before is None else reference_points(before, stretch)
-    basket = stretch.basket
-    told: dict[str, object] = {
-        "link": stretch.link,
-        "reference_start": stretch.reference[0],
-        "reference_end": stretch.reference[1],
-        "in_basket": basket is not None,
-        "scale": basket.scale if basket else None,
-        "composite_scale": basket.composite_scale if basket else None,
-        "beta": basket.beta if basket else None,
-        "points_before": old,
-        "points_after": new,
-        "before": dict(stretch.before),
-        "after": dict(stretch.after),
-    }
-    told["indicators"] = [
-        {
-            "indicator": leaf.indicator,
-            "weight": leaf.weight,
-            "weight_in_node": leaf.weight_in_node,
-            "path": [{"node": node, "child": child, "alpha": alpha} for node, child, alpha in leaf.path],
-        }
-        for leaf in (basket.leaves.values() if basket else ())
-    ]
-    return told
-
-
-def _moment(moment: Moment, span: str, stretches: Sequence[Stretch]) -> dict[str, object]:
-    basket = next(item.basket for item in stretches if item.link == moment.link)
-    points = points_of(moment, basket)
-    composite = None
-    if basket is not None:
-        parts = [
-            None if (x := moment.cells[name].relative) is None else basket.composite_scale * leaf.weight * x
-            for name, leaf in basket.leaves.items()
-        ]
-        composite = total(parts)
-    return {
-        "period": moment.period,
-        "span": span,
-        "link": moment.link,
-        "points": total(points.values()) if basket else None,
-        "composite_points": composite,
-        "indicators": [
-            {
-                "indicator": name,
-                "share": cell.share,
-                "national_relative": cell.national_relative,
-                "relative": cell.relative,
-                "points": points.get(name),
-                "imputed_share": cell.imputed_share,
-                "obs_status": cell.obs_status,
-            }
-            for name, cell in moment.cells.items()
-        ],
-    }
-
-
 def _checks(
     published: Published, found: Level, own: Split | None, composite: Split | None, grown: float | None
 ) -> list[dict[str, object]]:
     """What is published beside what the parts give; a difference above rounding means that something is out of date."""
     row = published.row
     pairs: list[tuple[str, float | None, float | None]] = [
-        (name, _float(row, name), getattr(found, name))
+        (name, as_float(row, name), getattr(found, name))
         for name in ("points", "composite_points", "share", "imputed_share")
     ]
-    pairs.append(("growth_yoy", _float(row, "growth_yoy"), grown))
+    pairs.append(("growth_yoy", as_float(row, "growth_yoy"), grown))
     if own is not None:
-        pairs.append(("link_effect_points", _float(row, "link_effect_points"), own.link_effect))
+        pairs.append(("link_effect_points", as_float(row, "link_effect_points"), own.link_effect))
     line = (published.contributions or {}).get(str(row.get("node")))
     if composite is not None and line is not None:
         pairs.append(
             (
                 "in_root.contribution_points",
-                _float(line, "contribution_points"),
+                as_float(line, "contribution_points"),
                 composite.over(composite.contributions)[0],
             )
         )
-        pairs.append(("in_root.link_effect_points", _float(line, "link_effect_points"), composite.link_effect))
+        pairs.append(("in_root.link_effect_points", as_float(line, "link_effect_points"), composite.link_effect))
     return [
         {"number": name, "published": said, "recalculated": again, "difference": again - said}
         for name, said, again in pairs
         if said is not None and again is not None
     ]
-
-
-def _float(row: Row | None, *names: str) -> float | None:
-    """The first of these columns that the row has, as a float."""
-    for name in names:
-        value = None if row is None else row.get(name)
-        if isinstance(value, int | float):
-            return float(value) + 0.0  # a minus zero is plain
-    return None

@@ -17,7 +17,7 @@ from pathlib import Path
 MADE_KEY = "dci.made_by"
 DATA_KEY = "dci.data_version"
 
-_OUTSIDE = ("cli", "defs", "definitions.py", "settings.py")
+_OUTSIDE = ("cli", "defs", "trail", "definitions.py", "lineage.py", "settings.py")
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,22 @@ Basket = dict[str, tuple[Fraction, Fraction]]
 
 
 class Recount:
-    """One explanation, counted again."""
+    """One explanation, counted again; of a node under the one explained when it is named."""
 
-    def __init__(self, told: Told):
+    def __init__(self, told: Told, node: str | None = None):
         self.told = told
         self.links: list[Told] = told["links"]
+        if node is not None:
+            inside = next(line["indicators"] for line in told["change"]["by_node"] if line["node"] == node)
+            self.links = [
+                link
+                | {
+                    "in_basket": node in link["scales"],
+                    "scale": link["scales"].get(node),
+                    "indicators": [item for item in link["indicators"] if item["indicator"] in inside],
+                }
+                for link in self.links
+            ]
         self.number = {link["link"]: place for place, link in enumerate(self.links)}
 
     def basket(self, link: Told) -> Basket:

@@ -66,7 +66,18 @@ def gappy(tmp_path_factory: pytest.TempPathFactory) -> Work:
     return computed(tmp_path_factory.mktemp("gappy"), Towns([FIRST, SECOND], QUARTERS, values), absent)
 
 
-@pytest.fixture(params=["fixed", "yearly", "gappy"])
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Work:
+    """Two links, and a feed that is late as a whole in one quarter and goes on provisionally."""
+    towns = replace(Towns([FIRST, SECOND], QUARTERS, drawn(QUARTERS, seed=4), late_feed="provisional"), dropped=DEAR)
+    folder = tmp_path_factory.mktemp("late")
+    work = towns.write(folder)
+    land(work, folder / "files", towns.values, QUARTERS, without=[("web_a", QUARTERS[9])])
+    assert refresh.run_direct(work, QUARTERS).held == {}
+    return work
+
+
+@pytest.fixture(params=["fixed", "yearly", "gappy", "late"])
 def world(request: pytest.FixtureRequest) -> Work:
     found: Work = request.getfixturevalue(request.param)
     return found
@@ -184,6 +195,21 @@ def test_contributions_add_up_and_follow_from_the_json_alone(world: Work) -> Non
         assert close(whole + Fraction(change["link_effect_points"]), change["change"], of=level)
         crossed += bool(change["link_effect_points"])
     assert crossed > 3
+
+
+def test_the_nodes_under_it_follow_from_the_json_alone(world: Work) -> None:
+    grown = 0
+    for told in [explain(world, code, "total", span) for code in ("T1", "T5", "east", "N") for span in SPANS[4::3]]:
+        for line in told["change"]["by_node"]:  # type: ignore[index]
+            if line["points"] is None:
+                continue
+            again = Recount(told, line["node"])
+            assert close(again.level("now"), line["points"])
+            assert close(again.share("now"), line["share"])
+            if told["base"] is not None and line["growth_yoy"] is not None and again.inside("base"):
+                assert close(again.growth(), line["growth_yoy"], of=1.0)
+                grown += 1
+    assert grown > 20
 
 
 def test_contributions_in_the_root_are_those_of_the_contribution_tables(world: Work) -> None:
