@@ -94,6 +94,10 @@ def _headline(told: Told) -> None:
         f"{node['name_zh']} {node['name_en']} ({node['node']}) · {told['period']}",
         style="bold",
     )
+    used, compared = told["periods_used"], told["base_periods_used"]
+    if len(used) > 1:
+        with_them = f", compared with {_range(compared[0], compared[-1])}" if compared else ""
+        screen.say(f"{_range(used[0], used[-1])}, {screen.count(len(used), 'period')}{with_them}")
     if number["points"] is None:
         screen.say(f"withheld: {_why_withheld(number)}", style="yellow")
     change = told["change"]["points"]

@@ -27,7 +27,7 @@ class Named:
     name_en: str
 
     def __str__(self) -> str:
-        return f"{self.name_zh} ({self.type}:{self.code})"
+        return f"{self.name_zh or self.name_en} ({self.type}:{self.code})"
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,5 @@ def _any_name(wanted: str) -> pl.Expr:
 
 
 def _rows(frame: pl.DataFrame) -> Sequence[Named]:
-    return [
-        Named(*row)
-        for row in frame.select("type", "code", "name_zh", "name_en").unique().sort("type", "code").iter_rows()
-    ]
+    columns = [pl.col(name).fill_null("") for name in ("type", "code", "name_zh", "name_en")]
+    return [Named(*row) for row in frame.select(columns).unique().sort("type", "code").iter_rows()]

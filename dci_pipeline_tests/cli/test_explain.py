@@ -40,9 +40,15 @@ def test_the_split_is_printed_and_adds_up(dci: Dci, published: Path) -> None:
     said = dci("explain", "T1", "--node", "total", "--period", "2019")
     assert said.code == 0
     assert "Split of the change on 2018" in said.out
+    assert "2019Q1 to 2019Q4, 4 periods, compared with 2018Q1 to 2018Q4" in said.out
     for text in ("T1", "total", "visits", "pay", "orders", "amount", "rank", "of 6", "nothing remains"):
         assert text in said.out
     assert "web" in said.out and "shop" in said.out and "shop_web" not in said.out
+
+
+@pytest.mark.parametrize("node", ["pay", "Pay", "付", "PAY"])
+def test_a_node_is_found_by_its_names(dci: Dci, published: Path, node: str) -> None:
+    assert json.loads(dci("explain", "T1", "--node", node, "--period", "2019", "--json").out)["node"]["node"] == "pay"
 
 
 def test_the_json_has_every_digit_and_says_how(dci: Dci, published: Path) -> None:

@@ -92,6 +92,14 @@ def test_each_month_has_its_own_version_rows_and_file(launched: Launched, instan
     assert len(versions) == len(GOOD)
 
 
+def test_each_month_tells_from_which_columns_its_own_are_computed(instance: dg.DagsterInstance) -> None:
+    for period in GOOD:
+        told = last(instance, "marts/index_month", period.key).metadata["dagster/column_lineage"]
+        assert isinstance(told, dg.TableColumnLineageMetadataValue)
+        points = told.lineage.deps_by_column["points"]
+        assert [(dep.asset_key, dep.column_name) for dep in points] == [(asset("index/points"), "points")]
+
+
 def test_each_month_has_its_own_check_results(launched: Launched, instance: dg.DagsterInstance) -> None:
     for check in ("contract_rules", "place_coverage"):
         key = dg.AssetCheckKey(asset(f"validation/{FEED}"), check)
