@@ -33,7 +33,7 @@ def explain(
     wanted = _node(work, node)
     span = published_span(work, named_period(work, period))
     named = register(work).find(place, kind=kind)
-    published, members = published_rows(work, span, named, wanted), _members(work, span, named)
+    published, members = published_rows(work, span, named, wanted), _members(work, span, named, wanted)
     parts = Parts(work, span, wanted, members)
     now, base = parts.moments
     deliveries = delivered(work, span.now, span.base, parts.indicators, members if rows_of_place else None)
@@ -110,11 +110,11 @@ def _node(work: Work, name: str | None) -> Node:
     )
 
 
-def _members(work: Work, span: Span, named: Named) -> list[str]:
+def _members(work: Work, span: Span, named: Named, node: Node) -> list[str]:
     """The places the entity is made of, sorted: itself, or the primary members of the group on the span's last day."""
     if named.type == NATION:
         return sorted(work.geography.codes)
-    if named.type in {entity.type for entity in work.framework.place_types}:
+    if named.type in work.framework.places_of(node):
         return [named.code]
     members = work.geography.members_at(span.at)
     inside = members.filter((pl.col("group_type") == named.type) & (pl.col("group") == named.code))

@@ -152,7 +152,11 @@ def _base(work: Work, span: Span, named: Named, node: Node) -> pl.DataFrame:
     year_before = span.period.year_before()
     if work.warehouse.existing("marts", span.table, [span.partition.year_before()]):
         before = published_span(work, year_before)
-        if before.now == span.base and _made_alike(work, before, span) and _same_members(work, before, span, named):
+        if (
+            before.now == span.base
+            and _made_alike(work, before, span)
+            and _same_members(work, before, span, named, node)
+        ):
             return _rows(work, before)
     from dci_pipeline.steps.spans import span_entities
 
@@ -170,9 +174,9 @@ def _made_alike(work: Work, before: Span, span: Span) -> bool:
     )
 
 
-def _same_members(work: Work, before: Span, span: Span, named: Named) -> bool:
+def _same_members(work: Work, before: Span, span: Span, named: Named, node: Node) -> bool:
     """Whether entities of this type were made of the same places: a place always is, and the nation of all of them."""
-    if named.type == NATION or named.type in {entity.type for entity in work.framework.place_types}:
+    if named.type == NATION or named.type in work.framework.places_of(node):
         return True
     for item in (before, span):
         said = work.warehouse.inputs("marts", item.table, item.partition).get(f"{item.head}members")

@@ -87,7 +87,8 @@ class Register:
         ]
         if wanted in {plain(name) for name in (self.nation.code, self.nation.name_zh, self.nation.name_en)}:
             found.append(self.nation)
-        return found
+        # A place of one tree may be a group of another, under one type and code: which is meant the node says.
+        return list({(item.type, item.code): item for item in reversed(found)}.values())[::-1]
 
     def _unknown(self, text: str) -> Finding:
         wanted = plain(text)

@@ -73,6 +73,12 @@ def test_a_place_outside_the_index_says_so(names: Register) -> None:
         names.find("台湾省")
 
 
+def test_a_place_that_is_a_group_of_another_tree_is_one_name() -> None:
+    other = register(Work(Settings(CONTRACTS, CONTRACTS, "polars"), "pulse", looking=True))
+    assert (other.find("Bihar").type, other.find("Bihar").code) == ("state", "IN-BR")
+    assert str(other.find("Aurangabad")) == "Aurangabad (district:IN-BR/aurangabad)"
+
+
 def test_every_name_of_every_city_finds_it_or_is_ambiguous(names: Register) -> None:
     geography = read_geography(CONTRACTS / "dci")
     lost: list[tuple[str, str]] = []
