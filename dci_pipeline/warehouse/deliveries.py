@@ -32,7 +32,7 @@ from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.receipts import content_of, is_whole, receipt_is_whole, write_receipt
 from dci_pipeline.warehouse.store import put_object
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,8 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
     folder = incoming / "parts"
     folder.mkdir()
     parts: dict[str, tuple[Part, Path]] = {}
+    # Small enough to be read, hashed and written out of the processor's cache.
+    chunk = memoryview(bytearray(_CHUNK))
     for source in files:
         refusals.refuse_no_file(source)
         size = source.stat().st_size
@@ -204,11 +206,12 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
             )
         digest = hashlib.sha256()
         target = folder / secrets.token_hex(8)
-        with source.open("rb") as reader, target.open("wb") as writer:
-            while chunk := reader.read(_CHUNK):
-                digest.update(chunk)
-                writer.write(chunk)
-            writer.flush()
+        with source.open("rb", buffering=0) as reader, target.open("wb", buffering=0) as writer:
+            while count := reader.readinto(chunk):
+                digest.update(chunk[:count])
+                written = 0
+                while written < count:
+                    written += writer.write(chunk[written:count])
             os.fsync(writer.fileno())
         sha256 = digest.hexdigest()
         if sha256 in parts:

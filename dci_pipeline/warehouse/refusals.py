@@ -91,5 +91,7 @@ def tally_partners(tally: dict[str, Any], frame: pl.DataFrame, contract: FeedCon
     """Note in `tally` which partners the rows of a batch name, in order of appearance."""
     column = contract.role("partner")
     if column is not None:
-        names = frame[column.name].drop_nulls().unique(maintain_order=True).cast(pl.String)
+        names = frame[column.name].drop_nulls()
+        # Nearly always one name throughout: only where it changes is there anything to look up.
+        names = names.filter(names.ne_missing(names.shift())).unique(maintain_order=True).cast(pl.String)
         tally.setdefault("partners", {}).update(dict.fromkeys(names))
