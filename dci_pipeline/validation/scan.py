@@ -70,9 +70,9 @@ def scan(
     _check(lazy, contract)
     adding = Adding(contract, tuple(leaves), tuple(splits))
     work = _Work(engine, lazy, contract, period, partner, aliases, adding)
-    grouped = work.grouped([lazy] if work.fits else stretches(engine, lazy))
+    grouped = work.grouped([lazy] if work.fits else work.parts)
     repeats = repeated_keys(engine, lazy, contract)
-    doubled = None if repeats is None else work.grouped([work.rejected_repeats(repeats)])
+    doubled = None if repeats is None else work.grouped([work.rejected_repeats(part, repeats) for part in work.parts])
     counts = work.counts(grouped, doubled)
     rejected = int(counts["unexpected"][-1])
     accepted = work.accepted(grouped, doubled)
@@ -83,7 +83,7 @@ def scan(
         counts=counts,
         sums=adding.by_leaf(accepted, where),
         members=adding.by_member(accepted, where),
-        quarantine=tuple(work.quarantine(part, repeats) for part in work.apart(rejected)),
+        quarantine=tuple(work.quarantine(part, repeats) for part in work.apart(rejected, repeats)),
     )
 
 
@@ -117,6 +117,11 @@ class _Work:
         """Whether any number of rows can be grouped in the memory the engine has."""
         most = self.engine.rows_at_once
         return most is None or (self.cells is not None and self.cells.size <= most)
+
+    @cached_property
+    def parts(self) -> list[nw.LazyFrame[Any]]:
+        """The rows in parts that the engine can sort, or join with as many rows again, in the memory it has."""
+        return stretches(self.engine, self.lazy)
 
     def placed(self, rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """The rows with `_place` and `_outside` of their place's name; null for a name not usable in the period."""
@@ -186,9 +191,9 @@ class _Work:
         numbered = rows.with_columns(self.cells.key(nw.col(self.words[0])))
         return self.cells.named(self.engine.collect(numbered.group_by(KEY).agg(*facts)), self.words[0])
 
-    def rejected_repeats(self, repeats: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-        """The rows that break key.unique: all that disagree, and all but the first that agree."""
-        keyed = self.lazy.join(repeats, on=list(self.contract.key), how="inner")
+    def rejected_repeats(self, part: nw.LazyFrame[Any], repeats: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """The rows of a part that break key.unique: all that disagree, and all but the first that agree."""
+        keyed = part.join(repeats, on=list(self.contract.key), how="inner")
         return keyed.filter(~nw.col("_agree") | (nw.col("_first") != POSITION))
 
     def counts(self, grouped: pl.DataFrame, doubled: pl.DataFrame | None) -> pl.DataFrame:
@@ -219,12 +224,13 @@ class _Work:
             parts.append(self.adding.exact(doubled.filter(~pl.col("_bad")), sign=-1))
         return pl.concat(parts)
 
-    def apart(self, rejected: int) -> list[nw.LazyFrame[Any]]:
+    def apart(self, rejected: int, repeats: nw.LazyFrame[Any] | None) -> list[nw.LazyFrame[Any]]:
         """The rows in parts, of which the rejected ones of each can be sorted at once."""
         if not rejected:
             return []
         most = self.engine.rows_at_once
-        return [self.lazy] if most is None or rejected <= most else stretches(self.engine, self.lazy)
+        # An engine may hold the longer side of a join, so that with repeats the rows matter, not those rejected.
+        return [self.lazy] if repeats is None and (most is None or rejected <= most) else self.parts
 
     def quarantine(self, part: nw.LazyFrame[Any], repeats: nw.LazyFrame[Any] | None) -> nw.LazyFrame[Any]:
         """The rejected rows of a part with the ids of the rules they break; texts are searched in these rows only."""

@@ -191,6 +191,7 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
     folder = incoming / "parts"
     folder.mkdir()
     parts: dict[str, tuple[Part, Path]] = {}
+    taken = {RECEIPT, RECEIPT_COPY, TYPED}
     # Small enough to be read, hashed and written out of the processor's cache.
     chunk = memoryview(bytearray(_CHUNK))
     for source in files:
@@ -222,16 +223,17 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
                 expected="part files that differ",
                 todo="name each file once",
             )
-        parts[sha256] = (Part(_unique(safe_name(source.name), parts), size, sha256), target)
+        parts[sha256] = (Part(_unique(safe_name(source.name), taken), size, sha256), target)
     return sorted(parts.values(), key=lambda item: (item[0].name, item[0].sha256))
 
 
-def _unique(name: str, parts: dict[str, tuple[Part, Path]]) -> str:
-    taken = {part.name for part, _ in parts.values()} | {RECEIPT, RECEIPT_COPY, TYPED}
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, or one made of it, that is not `taken` yet; now it is."""
     candidate, number = name, 1
     while candidate in taken:
         number += 1
         candidate = f"{number}-{name}"
+    taken.add(candidate)
     return candidate
 
 

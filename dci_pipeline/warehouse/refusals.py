@@ -66,8 +66,11 @@ def tally_dates(tally: dict[str, Any], frame: pl.DataFrame, contract: FeedContra
         return
     tally["column"] = column.name
     tally["dated"] = tally.get("dated", 0) + dates.len()
-    tally["inside"] = tally.get("inside", 0) + int(((dates >= period.start) & (dates < period.end)).sum())
-    first, last = dates.min(), dates.max()
+    first: Any = dates.min()
+    last: Any = dates.max()
+    whole = period.start <= first and last < period.end
+    inside = dates.len() if whole else int(((dates >= period.start) & (dates < period.end)).sum())
+    tally["inside"] = tally.get("inside", 0) + inside
     tally["first"] = min(tally.get("first", first), first)
     tally["last"] = max(tally.get("last", last), last)
 

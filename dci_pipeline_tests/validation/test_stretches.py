@@ -49,7 +49,7 @@ def hostile() -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 60, ROWS - 1])
+@pytest.mark.parametrize("at_once", [3, 7, 60, ROWS - 1])
 def test_a_delivery_in_stretches_comes_to_what_it_comes_to_at_once(
     at_once: int, tmp_path: Path, of: FeedContract
 ) -> None:
