@@ -68,11 +68,11 @@ def _long(found: Sequence[tuple[tuple[str, str, str], Floats, Flags]], places: p
 def mean_members(rows: pl.DataFrame, *, periods: int) -> pl.DataFrame:
     """Mean points over `periods` periods, an absent row counting 0, so that means add up as their periods do.
 
-    In: frames of `members` with `period`, stacked. Out: [place, node, dimension, member, points], sorted as `members`;
-    null when any period's points are null.
+    In: frames of `members` with `period`, stacked. Out: [place, node, dimension, member, points], sorted as `members`
+    (one period's rows stay in their order); null when any period's points are null.
     """
     if periods == 1:
-        return rows.select(SCHEMA.keys()).sort(*CELL, "place")
+        return rows.select(SCHEMA.keys())
     axes = [(name, axis(rows, name)) for name in (*CELL, "place")]
     sizes = [len(values) for _, values in axes]
     cells, cell_of = np.unique(np.ravel_multi_index(positions(rows, axes), sizes), return_inverse=True)

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
+import numpy as np
 import polars as pl
 
+from dci_pipeline.index.dense import Flags, Integers, axis, positions
 from dci_pipeline.marts.entities import NATION
 from dci_pipeline.marts.growth import ratio
 from dci_pipeline.marts.index_span import maturity
@@ -28,6 +31,35 @@ class Scopes:
     members: pl.DataFrame
     types: pl.DataFrame
     nation: str
+
+    @cached_property
+    def places(self) -> pl.Series:
+        return axis(self.types, "place")
+
+    @cached_property
+    def _belongs(self) -> pl.DataFrame:
+        """[entity_type, entity_code, place], sorted."""
+        return pl.concat(
+            [
+                self.types.select(entity_type="type", entity_code="place", place="place"),
+                self.members.select(entity_type="group_type", entity_code="group", place="place"),
+                self.types.select(entity_type=pl.lit(NATION), entity_code=pl.lit(self.nation), place="place"),
+            ]
+        ).sort("entity_type", "entity_code", "place")
+
+    @cached_property
+    def entities(self) -> pl.DataFrame:
+        """[entity_type, entity_code], sorted."""
+        return self._belongs.select("entity_type", "entity_code").unique(maintain_order=True)
+
+    @cached_property
+    def inside(self) -> list[Integers]:
+        """Where on `places` those of each entity are."""
+        known = self._belongs.filter(pl.col("place").is_in(self.places.implode()))
+        rows = known.with_columns(at=pl.Series(positions(known, (("place", self.places),))[0]))
+        by_entity = rows.group_by("entity_type", "entity_code").agg("at")
+        found = {(kind, code): at for kind, code, at in by_entity.iter_rows()}
+        return [np.array(found.get(key, ()), dtype=np.int64) for key in self.entities.iter_rows()]
 
 
 def pairs(
@@ -159,20 +191,20 @@ def _changed(
 
 def _sums(rows: pl.DataFrame, names: tuple[str, ...], scopes: Scopes) -> pl.DataFrame:
     """Whole-number sums by entity × member, as Float64; places, groups and the nation."""
-    belongs = pl.concat(
-        [
-            scopes.types.select(pl.col("type").alias("entity_type"), pl.col("place").alias("entity_code"), "place"),
-            scopes.members.select(entity_type="group_type", entity_code="group", place="place"),
-            scopes.types.select(
-                pl.lit(NATION).alias("entity_type"), pl.lit(scopes.nation).alias("entity_code"), "place"
-            ),
-        ]
-    )
-    by_place = rows.group_by("place", "member").agg(pl.col(name).cast(pl.Int128).sum() for name in names)
-    return (
-        belongs.join(by_place, on="place")
-        .group_by(ROW)
-        .agg(pl.col(name).sum() for name in names)
-        .with_columns(pl.col(name).cast(pl.Float64) for name in names)
-        .sort(ROW)
-    )
+    axes = (("place", scopes.places), ("member", axis(rows, "member")))
+    inside = rows.filter(pl.col("place").is_in(scopes.places.implode()))
+    at = positions(inside, axes)
+    shape = [len(values) for _, values in axes]
+    given: Flags = np.zeros(shape, dtype=np.bool_)
+    given[at] = True
+    there = np.array([given[places].any(axis=0) for places in scopes.inside])
+    number, member = np.nonzero(there)
+    sums: dict[str, pl.Series] = {}
+    for name in names:
+        values = inside.get_column(name).fill_null(0).to_numpy()
+        # Beyond 64 bits Python's integers go on.
+        whole = np.zeros(shape, dtype=np.int64 if np.abs(values.astype(np.float64)).sum() < 2.0**62 else object)
+        np.add.at(whole, at, values)
+        summed = np.array([whole[places].sum(axis=0) for places in scopes.inside], dtype=whole.dtype)
+        sums[name] = pl.Series(summed[there].astype(np.float64), dtype=pl.Float64)
+    return scopes.entities[number].with_columns(member=axes[1][1].gather(member), **sums)

@@ -81,9 +81,13 @@ def _rows(work: Work, apps: AppCategories, span: spans.Compared, key: pl.Expr, b
         year_before=_pairs(work, apps, span.before) if span.before else None,
         change=change,
         status=status,
-        scopes=Scopes(work.geography.members_at(span.last), work.types, work.framework.nation["code"]),
+        scopes=work.once("scopes", work.geography.members_hash(span.last), lambda: _scopes(work, span.last)),
         whole=span.whole,
     ).with_columns(key)
+
+
+def _scopes(work: Work, at: Period) -> Scopes:
+    return Scopes(work.geography.members_at(at), work.types, work.framework.nation["code"])
 
 
 def _pairs(work: Work, apps: AppCategories, items: list[Period]) -> pl.DataFrame:
