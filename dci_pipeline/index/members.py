@@ -229,14 +229,13 @@ def _by_column(period: _Period, split: _Split) -> _Found:
         )
         .select("place", "indicator", "value", part="member")
         .join(split.gathered.select("member", "part"), on="part")
-        .group_by("place", "indicator", "member")
-        .agg(pl.col("value").sum(), pl.lit(True).first().alias("there"))
-        .sort("place", "indicator", "member")
     )
     axes = (*period.axes, ("member", names))
+    at = positions(rows, axes)
     volume: Integers = np.zeros([len(values) for _, values in axes], dtype=np.int64)
-    volume[positions(rows, axes)] = rows.get_column("value").to_numpy()
-    reported: Flags = np.any(flags(rows, "there", axes), axis=2)
+    np.add.at(volume, at, rows.get_column("value").fill_null(0).to_numpy())
+    reported: Flags = np.zeros(volume.shape[:2], dtype=np.bool_)
+    reported[at[:2]] = True
     if split.additive:
         # the estimate of a missing place is not made of what little its rows may say
         volume[period.missing] = 0
