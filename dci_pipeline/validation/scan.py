@@ -205,9 +205,7 @@ class _Work:
         numbered = rows.with_columns(self.cells.key(nw.col(self.words[0])))
         return self.cells.named(self.engine.collect(numbered.group_by(KEY).agg(*facts)), self.words[0])
 
-    def with_words(
-        self, rows: nw.LazyFrame[Any], flags: Mapping[str, nw.Expr], *, readable: bool
-    ) -> nw.LazyFrame[Any]:
+    def with_words(self, rows: nw.LazyFrame[Any], flags: Mapping[str, nw.Expr], *, readable: bool) -> nw.LazyFrame[Any]:
         """The rows with the flags as bits of words; readable: -1 in each for a row with an `unparsed` text."""
         words = flag_words(flags, self.order)
         if readable:
