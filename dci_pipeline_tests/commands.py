@@ -18,22 +18,11 @@ from pathlib import Path
 
 from dci_pipeline_tests.conftest import PROJECT
 
-# None of them starts a thread before it is used; what reads the environment when it is loaded is not among them.
-_LOADED = [
-    __name__,
-    "dci_pipeline.cli.app",
-    "dci_pipeline.defs.launch",
-    "duckdb",
-    "great_expectations",
-    "narwhals",
-    "polars",
-]
-
 
 def warm(*more: str) -> ForkServerContext:
     """Where processes are forked that have the libraries loaded, and more of them if it is the first that asks."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*_LOADED, *more])
+    context.set_forkserver_preload([*more, "dci_pipeline_tests.loaded"])
     return context
 
 
