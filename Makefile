@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One worker per core, a file of tests to one worker: what a file needs is made once.
-WORKERS ?= auto
+# A file of tests to one worker: what a file needs is made once. One worker more than cores: some wait for a daemon.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test quick check ui sql bench lock clean

@@ -15,6 +15,7 @@ import hashlib
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,21 @@ def inputs() -> tuple[Any, Any, Any, Any, Any]:
     return contract, period, aliases, framework.leaves_of(FEED), framework.splits_of(FEED)
 
 
-def generate(path: Path, rows: int, *, shuffled: bool = False) -> None:
-    """A typed delivery: names of every kind, a few faults of each kind, a few repeated keys; in order, or shuffled."""
+def generate(path: Path, rows: int, *, shuffled: bool = False, shaped: Callable[[Any, Any], Any] | None = None) -> None:
+    """A typed delivery: names of every kind, a few faults of each kind, a few repeated keys; in order, or shuffled.
+
+    `shaped` makes rows of another shape of each batch, with the draws it is given.
+    """
     import numpy as np
     import pyarrow.parquet as pq
 
     order = np.random.default_rng(7).permutation(rows) + 1 if shuffled else np.arange(1, rows + 1)
     writer = None
     for start in range(0, rows, _BATCH):
-        table = _batch(order[start : start + _BATCH], start).to_arrow()
+        batch = _batch(order[start : start + _BATCH], start)
+        if shaped is not None:
+            batch = shaped(batch, np.random.default_rng([20190402, start]))
+        table = batch.to_arrow()
         writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
         writer.write_table(table, row_group_size=250_000)
     if writer is not None:
@@ -138,7 +145,10 @@ def _batch(numbers: Any, start: int) -> Any:
     )
 
 
-def ours(engine: str, task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
+def ours(
+    engine: str, task: str, path: Path, *, partner: str = PARTNER, aside: Path | None = None
+) -> tuple[dict[str, int], list[Any]]:
+    """Rule counts, sums and sums by member; with an `aside`, the rejected rows are written there."""
     from dci_pipeline import engines
     from dci_pipeline.validation import scan as stage
 
@@ -146,26 +156,29 @@ def ours(engine: str, task: str, path: Path) -> tuple[dict[str, int], list[Any]]
     if task == "counts":
         # The rule has no switch in the product: a delivery is always judged by every rule.
         stage.repeated_keys = lambda *_: None
-    with engines.engine(engine) as opened:
+    with engines.engine(engine, temp_directory=path.parent) as opened:
         found = stage.scan(
             opened,
             opened.scan([path]),
             contract=contract,
             period=period,
-            partner=PARTNER,
+            partner=partner,
             aliases=aliases,
             leaves=leaves,
             splits=splits,
         )
-        if task == "quarantine":
+        if aside is not None:
+            aside.mkdir()
             for number, part in enumerate(found.quarantine):
-                opened.sink(part, path.with_name(f"quarantine-{engine}-{number}.parquet"))
+                opened.sink(part, aside / f"{number}.parquet")
     counts = {rule: number for rule, number in found.counts.select("rule", "unexpected").iter_rows() if number}
     members = found.members.select("place", "indicator", "column", "member", "value", "records")
     return counts, [*found.sums.select("place", "indicator", "value", "records").rows(), *members.rows()]
 
 
-def bare_duckdb(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
+def bare_duckdb(
+    task: str, path: Path, *, partner: str = PARTNER, aside: Path | None = None
+) -> tuple[dict[str, int], list[Any]]:
     import duckdb
 
     contract, period, aliases, *_ = inputs()
@@ -179,7 +192,7 @@ def bare_duckdb(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     for name in ("service", "layer", "sector"):
         listed = ", ".join(f"'{value}'" for value in contract.by_name[name].values)
         flags[f"{name}.one_of"] = f"{name} NOT IN ({listed})"
-    flags["partner.matches"] = f"partner <> '{PARTNER}'"
+    flags["partner.matches"] = f"partner <> '{partner}'"
     flags["event_date.in_period"] = f"event_date < DATE '{period.start}' OR event_date >= DATE '{period.end}'"
     if task == "keys":
         flags["key.unique"] = "d.record_id IS NOT NULL AND NOT (d.alike AND d.first = file_row)"
@@ -222,10 +235,22 @@ def bare_duckdb(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     )
     found = connection.sql(f"SELECT * FROM ({sums}) WHERE records > 0 ORDER BY ALL").fetchall()
     found += connection.sql(f"SELECT * FROM ({members}) WHERE records > 0 ORDER BY ALL").fetchall()
+    if aside is not None:
+        aside.mkdir()
+        rules = ", ".join(
+            f"CASE WHEN {flags[rule.id]} THEN '{rule.id}' END" for rule in contract.rules if rule.id in flags
+        )
+        connection.execute(
+            f"COPY (SELECT file, file_row, concat_ws(';', {rules}) AS rules, unparsed, {', '.join(names)} "
+            f"FROM {source} LEFT JOIN aliases ON city = alias WHERE {bits} > 0 ORDER BY file, file_row) "
+            f"TO '{aside / '0.parquet'}' (FORMAT parquet, COMPRESSION zstd)"
+        )
     return {rule: number for rule, number in counts.items() if number}, found
 
 
-def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
+def bare_polars(
+    task: str, path: Path, *, partner: str = PARTNER, aside: Path | None = None
+) -> tuple[dict[str, int], list[Any]]:
     import polars as pl
 
     contract, period, aliases, *_ = inputs()
@@ -237,7 +262,7 @@ def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
     flags["record_id.pattern"] = ~col("record_id").str.contains(contract.by_name["record_id"].pattern)
     for name in ("service", "layer", "sector"):
         flags[f"{name}.one_of"] = ~col(name).is_in(list(contract.by_name[name].values))
-    flags["partner.matches"] = col("partner") != PARTNER
+    flags["partner.matches"] = col("partner") != partner
     flags["event_date.in_period"] = (col("event_date") < period.start) | (col("event_date") >= period.end)
     flags["unread"] = col("unparsed").is_not_null()
     rows = pl.scan_parquet(path)
@@ -291,13 +316,32 @@ def bare_polars(task: str, path: Path) -> tuple[dict[str, int], list[Any]]:
         for column in ("sector", "service")
     ]
     found = [row for parts in (sums, members) for row in sorted(pl.concat(parts).filter(col("records") > 0).rows())]
+    if aside is not None:
+        aside.mkdir()
+        told = flags | {f"{name}.type": col("unparsed").str.contains(f"(?:^|; ){name}: ") for name in names}
+        told["row.shape"] = col("unparsed").str.starts_with("row:")
+        rules = [pl.when(told[rule.id]).then(pl.lit(rule.id)) for rule in contract.rules if rule.id in told]
+        (
+            rows.filter(pl.any_horizontal(flags.values()))
+            .select(
+                "file",
+                "file_row",
+                pl.concat_str(rules, separator=";", ignore_nulls=True).alias("rules"),
+                "unparsed",
+                *names,
+            )
+            .sort("file", "file_row")
+            .sink_parquet(aside / "0.parquet", compression="zstd")
+        )
     return {rule: number for rule, number in counts.items() if number}, found
 
 
 def one(way: str, path: Path) -> dict[str, Any]:
     how, task = WAYS[way]
     bare = {"bare_duckdb": bare_duckdb, "bare_polars": bare_polars}
-    found = bare[how](task, path) if how in bare else ours(how, task, path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as own:
+        aside = Path(own) / "aside" if task == "quarantine" else None
+        found = bare[how](task, path) if how in bare else ours(how, task, path, aside=aside)
     text = json.dumps([sorted(found[0].items()), [list(row) for row in found[1]]])
     return used() | {"any": found[0].get("any", 0), "hash": hashlib.sha256(text.encode()).hexdigest()}
 

@@ -76,9 +76,12 @@ def keep(out: Path, runs: Mapping[str, Any], table: Mapping[str, Mapping[str, fl
 
 
 def machine() -> str:
-    """Cores, memory and versions: what the figures were measured on."""
+    """Processor, cores, memory and versions: what the figures were measured on."""
     import importlib.metadata as versions
 
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    parts = [f"{name} {versions.version(name)}" for name in ("polars", "duckdb", "dagster")]
-    return f"{os.cpu_count()} cores, {gigabytes:.0f} GiB, Python {platform.python_version()}, " + ", ".join(parts)
+    parts = [f"Python {platform.python_version()}"]
+    parts += [f"{name} {versions.version(name)}" for name in ("polars", "duckdb", "dagster")]
+    lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines())
+    model = next((value.strip() for name, _, value in lines if name.strip() == "model name"), platform.machine())
+    return f"{model}, {os.cpu_count()} cores, {gigabytes:.0f} GiB, " + ", ".join(parts)

@@ -3,7 +3,8 @@
     python benchmarks/run.py [--rounds 5] [--only landing] [--store]
 
 Seconds are told, ratios are kept: benchmarks/ratios.json. A ratio that has become better by so much fails too, so that
-what is stored stays what is had: look at it, then --store. Full figures go to --folder as JSON, with a picture.
+what is stored stays what is had: look at it, then --store. Full figures and pictures
+go to --folder; with --store the pictures go to docs/pictures.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from measuring import ROOT, machine
 
 STORED = Path(__file__).resolve().parent / "ratios.json"
 OFF = 0.15
+PICTURES = ROOT / "docs" / "pictures"
+DRAWN = {"scaling"}
 # Rows are chosen so that start-up is a small part of what is measured.
 BENCHMARKS = {
     "heavy_stage": ["--rows", "10000000"],
+    "scaling": ["--rows", "10,50,200"],
     "landing": ["--rows", "5000000"],
     "small_stages": [],
     "orchestration": [],
@@ -43,7 +47,7 @@ def main() -> None:
     found: dict[str, float] = {}
     for name in given.only or BENCHMARKS:
         print(f"\n{name}, {given.rounds} rounds", flush=True)
-        found |= _run(name, given.rounds, given.folder / f"{name}.json")
+        found |= _run(name, given.rounds, given.folder, PICTURES if given.store else given.folder)
     print(f"\n{machine()}\nstored: {stored.get('machine', 'nothing')}\n")
     off = [name for name, ratio in sorted(found.items()) if _told(name, ratio, stored["ratios"].get(name))]
     if given.store:
@@ -58,9 +62,11 @@ def main() -> None:
         sys.exit(f"\n{len(off)} of {len(found)} ratios more than {OFF:.0%} off what is stored: {', '.join(off)}")
 
 
-def _run(name: str, rounds: int, out: Path) -> dict[str, float]:
-    script = ROOT / "benchmarks" / f"{name}.py"
+def _run(name: str, rounds: int, folder: Path, pictures: Path) -> dict[str, float]:
+    script, out = ROOT / "benchmarks" / f"{name}.py", folder / f"{name}.json"
     command = [sys.executable, str(script), "--rounds", str(rounds), "--out", str(out), *BENCHMARKS[name]]
+    if name in DRAWN:
+        command += ["--pictures", str(pictures)]
     subprocess.run(command, check=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     ratios: Mapping[str, float] = json.loads(out.read_text(encoding="utf-8"))["ratios"]
     return {f"{name}: {way}": ratio for way, ratio in ratios.items()}

@@ -88,7 +88,7 @@ def split(engine: str, path: Path) -> dict[str, float]:
 
     stage._Work.grouped = grouped_in_turn  # type: ignore[method-assign]
     stage.repeated_keys = timed("repeated keys", stage.repeated_keys)
-    with engines.engine(engine) as opened:
+    with engines.engine(engine, temp_directory=path.parent) as opened:
         rows = opened.scan([path])
         spent["start-up"] = time.process_time()
         looked = [nw.col(column.name).max() for column in contract.columns]

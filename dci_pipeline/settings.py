@@ -252,6 +252,23 @@ def _on(name: str) -> bool:
     return given == "on"
 
 
+def looks_every(usual: int) -> int:
+    """Seconds between two looks of a sensor that looks every `usual` seconds, unless DCI_LOOKS_EVERY says otherwise.
+
+    Raises Finding for anything but a whole number from 1 on.
+    """
+    given = os.environ.get("DCI_LOOKS_EVERY") or str(usual)
+    if not given.isascii() or not given.isdigit() or int(given) < 1:
+        raise Finding(
+            "not a length of time",
+            where="DCI_LOOKS_EVERY",
+            found=given,
+            expected="whole seconds, 1 or more",
+            todo="correct it, or unset it for what each sensor needs",
+        )
+    return int(given)
+
+
 def schedule() -> str | None:
     """When the period that has become due is run, as a cron line (DCI_SCHEDULE); None where the contracts say it."""
     given = (os.environ.get("DCI_SCHEDULE") or "").strip()

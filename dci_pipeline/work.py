@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from dci_pipeline.framework import Framework
 from dci_pipeline.framework_files import read_framework
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dci_pipeline.warehouse.store import Warehouse
 
 Key = tuple[str, str]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,23 @@ class Work:
         self.looking = looking
         # A dry piece of work finds out what is out of date and computes nothing: its outcomes say 'stale'.
         self.dry = False
-        # Entities over spans, by content: many tables of one run compare the same ones.
-        self.seen: dict[str, pl.DataFrame] = {}
         # Whether a period may be published, by what it is made of: every table of every later year asks again.
         self.checked: dict[tuple[object, ...], CheckResult] = {}
         # What a validated feed came to, by its verdicts: every table made of it asks whether it is fit.
         self.validated: dict[tuple[object, ...], Outcome] = {}
+        self._made: dict[str, dict[object, object]] = {}
+
+    def once(self, kind: str, key: object, make: Callable[[], Made], *, most: int = 1_000) -> Made:
+        """What `make` returns, made once for a key that names all it is made of by content.
+
+        Of each kind the `most` asked for last are kept: tables, and periods of a table, are made of the same things.
+        """
+        kept = self._made.setdefault(kind, {})
+        found = kept.pop(key) if key in kept else make()
+        while len(kept) >= most:
+            kept.pop(next(iter(kept)))
+        kept[key] = found  # asked for last, forgotten last
+        return cast("Made", found)
 
     def as_dry(self) -> Work:
         """The same work, dry; what has been read already is not read again."""

@@ -24,6 +24,7 @@ from dci_pipeline import refresh
 from dci_pipeline.periods import Period, parse_span
 from dci_pipeline.settings import Settings
 from dci_pipeline.work import Work
+from dci_pipeline_tests.workers import pytest_collection_modifyitems, pytest_configure  # noqa: F401 - found here
 
 PROJECT = Path(__file__).resolve().parent.parent
 CONTRACTS = PROJECT / "data_contracts"
@@ -32,12 +33,6 @@ hypothesis_settings.register_profile(
     "pipeline", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("pipeline")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first: left to the end, one of them would keep one process busy and the others idle."""
-    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("browser")}
-    items.sort(key=lambda item: item.path not in slow)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -54,7 +55,13 @@ def sources(package: Path, *folders: str) -> Iterator[tuple[str, ast.Module]]:
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package).as_posix()
         if not folders or name.split("/")[0] in folders:
-            yield name, ast.parse(path.read_text(encoding="utf-8"))
+            yield name, parsed(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def parsed(text: str) -> ast.Module:
+    """The same tree for the same text: every rule reads the whole package, and none changes it."""
+    return ast.parse(text)
 
 
 def imports(tree: ast.Module, *, top_level: bool = False) -> Iterator[str]:

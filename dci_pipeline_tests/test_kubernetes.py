@@ -29,6 +29,7 @@ from dci_pipeline import refresh
 from dci_pipeline.periods import parse_span
 from dci_pipeline.settings import Settings
 from dci_pipeline.work import Work
+from dci_pipeline_tests import commands
 from dci_pipeline_tests.conftest import PROJECT, Deliveries, land
 
 pytest.importorskip("dagster_k8s", reason="dagster-k8s is not installed (the k8s extra has it)")
@@ -295,13 +296,6 @@ def test_a_run_outside_the_cluster_is_refused(ran: Ran) -> None:
         "DCI_EXECUTOR": "k8s",
     }
     ran.work.warehouse.remove("validation", f"{FEED}_verdict", MONTH, partner=PARTNERS[0])
-    done = subprocess.run(
-        [sys.executable, "-m", "dci_pipeline.cli", "run", "--index", "dci"],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "this run is not one of the cluster's" in done.stderr
+    code, said = commands.run("run", "--index", "dci", environment=environment)
+    assert code == 2, said
+    assert "this run is not one of the cluster's" in said

@@ -74,7 +74,7 @@ def test_each_slice_goes_to_the_engine_for_its_size_and_the_bytes_are_the_same(
     }
     feed = next(feed for feed, rows in sizes.items() if rows[0] < rows[-1])
     # As if memory were so short that only the smaller deliveries fit.
-    monkeypatch.setattr(protocol, "_BYTES_A_ROW", work.settings.engine_memory // sizes[feed][0])
+    monkeypatch.setattr(protocol, "BYTES_A_ROW", work.settings.engine_memory // sizes[feed][0])
     step = next(step for step in path(work.framework) if step.key == ("validation", feed))
     outcome = step.run(work, month)
     assert outcome.facts["engine"] == "duckdb, polars"

@@ -18,6 +18,7 @@ from dci_pipeline.defs.failures import failure_of, is_of
 from dci_pipeline.findings import Finding
 from dci_pipeline.messages import failed_run
 from dci_pipeline.sending import send
+from dci_pipeline.settings import looks_every
 from dci_pipeline.work import Work
 
 # The mark of a run: one tag for each channel.
@@ -38,7 +39,7 @@ def alerts(work: Work) -> list[dg.SensorDefinition]:
 
     @dg.sensor(
         name=f"{work.index}_failed_runs",
-        minimum_interval_seconds=_EVERY_SECONDS,
+        minimum_interval_seconds=looks_every(_EVERY_SECONDS),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Sends one message for every failed run, to the webhook and the e-mail addresses that are set.",
     )

@@ -26,6 +26,7 @@ from dci_pipeline.feeds.file_names import shown
 from dci_pipeline.findings import Conflict
 from dci_pipeline.path import path
 from dci_pipeline.periods import Period, stretches
+from dci_pipeline.settings import looks_every
 from dci_pipeline.work import Work
 
 _EVERY = 30
@@ -40,7 +41,7 @@ def sensors(work: Work, partitions: Partitions) -> list[dg.SensorDefinition]:
     @dg.sensor(
         name=f"{work.index}_arrival",
         job_name=job_names(work.index)["period"],
-        minimum_interval_seconds=_EVERY,
+        minimum_interval_seconds=looks_every(_EVERY),
         default_status=dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED,
         tags={"index": work.index},
         description=f"Lands the files in {work.settings.drop_of(work.index)} and starts the run of each feed and "

@@ -21,7 +21,7 @@ from dci_pipeline.defs.jobs import job_names
 from dci_pipeline.defs.partitions import Partitions, range_tags
 from dci_pipeline.periods import Period
 from dci_pipeline.plan import Batch, Plan
-from dci_pipeline.settings import automation
+from dci_pipeline.settings import automation, looks_every
 from dci_pipeline.warehouse.stamps import code_version
 from dci_pipeline.work import Work
 
@@ -63,7 +63,7 @@ def following(work: Work, partitions: Partitions, jobs: Sequence[dg.JobDefinitio
     @dg.sensor(
         name=f"{work.index}_follows",
         jobs=list(jobs),  # pyright: ignore[reportArgumentType] - jobs of assets are resolved later
-        minimum_interval_seconds=_SECONDS,
+        minimum_interval_seconds=looks_every(_SECONDS),
         default_status=dg.DefaultSensorStatus.RUNNING if automation() else dg.DefaultSensorStatus.STOPPED,
         tags={"index": work.index},
         description=f"Starts what new deliveries, a finished {cadence} or other contracts have put out of date: "

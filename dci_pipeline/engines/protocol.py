@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 MEMORY = 700_000_000
 # What Polars takes to group a row, at worst, where every row is a group of its own: measured, with strings of twenty
 # letters.
-_BYTES_A_ROW = 320
+BYTES_A_ROW = 320
 
 
 def rows_in(memory: int) -> int:
     """How many rows Polars groups in so many bytes."""
-    return max(memory // _BYTES_A_ROW, 1)
+    return max(memory // BYTES_A_ROW, 1)
 
 
 class Engine(Protocol):

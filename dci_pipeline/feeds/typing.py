@@ -29,6 +29,8 @@ DTYPES: Mapping[str, type[pl.DataType]] = {
 
 _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?$"
 _CUT = 40
+# Rows of which each is dealt with sooner than what repeats among them is found.
+_FEW = 5_000
 _INT64 = 2**63
 
 Typed = tuple[pl.Series, str]
@@ -116,9 +118,9 @@ def _typed_batch(
         if column.collected_since is not None:
             early = _too_early(batch, column, contract, cadence, period)
             raw, value = raw.set(early, None), value.set(early, None)
-        bad = value.is_null() & raw.is_not_null()
-        if bad.any():
-            reasons.append(_reason(raw, bad, column, says))
+        # What was empty stays empty, so as many empty values as texts are the same ones.
+        if value.null_count() > raw.null_count():
+            reasons.append(_reason(raw, value.is_null() & raw.is_not_null(), column, says))
         values.append(value)
     unparsed = batch[reading.RAGGED]
     if reasons:
@@ -237,15 +239,19 @@ def _date(raw: pl.Series, column: Column) -> Typed:
         raw = raw.cast(pl.String)
     if raw.dtype != pl.String:
         return _nothing(raw, pl.Date), says
-    # Days repeat: parse each text once. The way back must give the same text, as the parser takes 2019-1-5 or +2019.
-    texts = raw.unique()
-    days = texts.str.to_date(form, strict=False)
-    days = _where(days.dt.year().is_between(1, 9999), days)
-    exact = days.dt.to_string(form) == texts
-    known = pl.DataFrame({"text": texts, "day": _where(exact, days)})
-    return pl.DataFrame({"text": raw}).join(known, on="text", how="left", maintain_order="left")["day"].alias(
-        raw.name
-    ), says
+    text = pl.DataFrame({"text": raw})
+    if text.height < _FEW:
+        return text.select(_days(form))["text"].alias(raw.name), says
+    # Days repeat: parse each text once.
+    known = text.unique().with_columns(_days(form).alias("day"))
+    return text.join(known, on="text", how="left", maintain_order="left")["day"].alias(raw.name), says
+
+
+def _days(form: str) -> pl.Expr:
+    """Of texts the days; the way back must give the same text, as the parser takes 2019-1-5 or +2019."""
+    text = pl.col("text")
+    day = text.str.to_date(form, strict=False)
+    return pl.when(day.dt.year().is_between(1, 9999) & (day.dt.to_string(form) == text)).then(day)
 
 
 def _boolean(raw: pl.Series) -> Typed:

@@ -4,7 +4,7 @@ A float sum made by group_by may change its last bits with the number of threads
 sorted axes and is added up element by element. No formula of the index belongs here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -40,9 +40,19 @@ def positions(frame: pl.DataFrame, axes: Sequence[tuple[str, pl.Series]]) -> tup
 
 def floats(frame: pl.DataFrame, column: str, axes: Sequence[tuple[str, pl.Series]]) -> Floats:
     """A float column as an array with the given axes; NaN where the frame has null or no row."""
-    array: Floats = np.full([len(values) for _, values in axes], np.nan)
-    array[positions(frame, axes)] = frame.get_column(column).cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    return array
+    return several(frame, [column], axes)[0]
+
+
+def several(frame: pl.DataFrame, columns: Iterable[str], axes: Sequence[tuple[str, pl.Series]]) -> list[Floats]:
+    """`floats` of several columns, whose rows stand in the same places."""
+    at = positions(frame, axes)
+    found: list[Floats] = []
+    for column in columns:
+        array: Floats = np.full([len(values) for _, values in axes], np.nan)
+        # A null comes as NaN.
+        array[at] = frame.get_column(column).cast(pl.Float64).to_numpy()
+        found.append(array)
+    return found
 
 
 def flags(frame: pl.DataFrame, column: str, axes: Sequence[tuple[str, pl.Series]]) -> Flags:
@@ -66,4 +76,4 @@ def weighted(x: Floats, weights: Floats) -> Floats:
 
 def nullable(array: Floats) -> pl.Series:
     """A flat Float64 series with null for NaN."""
-    return pl.Series(array.reshape(-1), dtype=pl.Float64).fill_nan(None)
+    return pl.Series(array.reshape(-1), dtype=pl.Float64, nan_to_null=True)

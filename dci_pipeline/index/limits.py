@@ -6,7 +6,7 @@ The numbers a pipeline blocks on; the limits themselves are data of the index fi
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import axis, flags, floats, nullable, weighted
+from dci_pipeline.index.dense import axis, flags, floats, nullable, several, weighted
 
 
 def imputed(shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame:
@@ -24,15 +24,12 @@ def imputed(shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame
     places = axis(rows, "place")
     weights = np.nan_to_num(floats(node_weights, "weight", (("indicator", basket), ("node", nodes))))
     axes = (("place", places), ("indicator", basket))
-    share = floats(rows, "share", axes)
+    share, total = several(rows, ("share", "total"), axes)
     missing = flags(
         rows.with_columns(missing=pl.col("value").is_null() & (pl.col("obs_status") != "P")), "missing", axes
     )
-    total = floats(rows, "total", axes)
     empty = np.any(total == 0.0, axis=0)
-    carried = np.zeros((1, len(basket)))
-    for place in range(len(places)):
-        carried[0] += np.where(missing[place] & ~np.isnan(share[place]), share[place], 0.0)
+    carried = np.where(missing & ~np.isnan(share), share, 0.0).sum(axis=0, keepdims=True)
     carried[0, ~np.any(total >= 0.0, axis=0)] = 1.0
     used = np.where(empty[:, None], 0.0, weights)
     with np.errstate(invalid="ignore"):

@@ -68,11 +68,11 @@ def _long(found: Sequence[tuple[tuple[str, str, str], Floats, Flags]], places: p
 def mean_members(rows: pl.DataFrame, *, periods: int) -> pl.DataFrame:
     """Mean points over `periods` periods, an absent row counting 0, so that means add up as their periods do.
 
-    In: frames of `members` with `period`, stacked. Out: [place, node, dimension, member, points], sorted as `members`;
-    null when any period's points are null.
+    In: frames of `members` with `period`, stacked. Out: [place, node, dimension, member, points], sorted as `members`
+    (one period's rows stay in their order); null when any period's points are null.
     """
     if periods == 1:
-        return rows.select(SCHEMA.keys()).sort(*CELL, "place")
+        return rows.select(SCHEMA.keys())
     axes = [(name, axis(rows, name)) for name in (*CELL, "place")]
     sizes = [len(values) for _, values in axes]
     cells, cell_of = np.unique(np.ravel_multi_index(positions(rows, axes), sizes), return_inverse=True)
@@ -229,14 +229,13 @@ def _by_column(period: _Period, split: _Split) -> _Found:
         )
         .select("place", "indicator", "value", part="member")
         .join(split.gathered.select("member", "part"), on="part")
-        .group_by("place", "indicator", "member")
-        .agg(pl.col("value").sum(), pl.lit(True).first().alias("there"))
-        .sort("place", "indicator", "member")
     )
     axes = (*period.axes, ("member", names))
+    at = positions(rows, axes)
     volume: Integers = np.zeros([len(values) for _, values in axes], dtype=np.int64)
-    volume[positions(rows, axes)] = rows.get_column("value").to_numpy()
-    reported: Flags = np.any(flags(rows, "there", axes), axis=2)
+    np.add.at(volume, at, rows.get_column("value").fill_null(0).to_numpy())
+    reported: Flags = np.zeros(volume.shape[:2], dtype=np.bool_)
+    reported[at[:2]] = True
     if split.additive:
         # the estimate of a missing place is not made of what little its rows may say
         volume[period.missing] = 0

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
+import numpy as np
 import polars as pl
 
+from dci_pipeline.index.dense import Flags, Integers, axis, positions
 from dci_pipeline.marts.entities import NATION
 from dci_pipeline.marts.growth import ratio
 from dci_pipeline.marts.index_span import maturity
@@ -28,6 +31,34 @@ class Scopes:
     members: pl.DataFrame
     types: pl.DataFrame
     nation: str
+
+    @cached_property
+    def places(self) -> pl.Series:
+        return axis(self.types, "place")
+
+    @cached_property
+    def _belongs(self) -> pl.DataFrame:
+        """[entity_type, entity_code, place], sorted."""
+        found = pl.concat(
+            [
+                self.types.select(entity_type="type", entity_code="place", place="place"),
+                self.members.select(entity_type="group_type", entity_code="group", place="place"),
+                self.types.select(entity_type=pl.lit(NATION), entity_code=pl.lit(self.nation), place="place"),
+            ]
+        )
+        return found.filter(pl.col("place").is_in(self.places.implode())).sort("entity_type", "entity_code", "place")
+
+    @cached_property
+    def entities(self) -> pl.DataFrame:
+        """[entity_type, entity_code], sorted; those that have a place."""
+        return self._belongs.select("entity_type", "entity_code").unique(maintain_order=True)
+
+    @cached_property
+    def inside(self) -> tuple[Integers, Integers]:
+        """Where on `places` those of each entity are, one entity after the other, and where each begins."""
+        at = positions(self._belongs, (("place", self.places),))[0]
+        sizes = self._belongs.select(pl.struct("entity_type", "entity_code").rle_id().alias("entity"))
+        return at, np.unique(sizes.get_column("entity").to_numpy(), return_index=True)[1].astype(np.int64)
 
 
 def pairs(
@@ -88,13 +119,15 @@ def app_category(
     if year_before is not None:
         before = _ratios(year_before, scopes).select(*ROW, hours_before="daily_hours_per_user")
         frame = frame.join(before, on=list(ROW), how="left", maintain_order="left")
+        base = year_before.with_columns(pl.col("period").dt.offset_by("1y"))
+        both = now.join(base, on=list(_PAIR), suffix="_base")
         for name in ("users", "seconds"):
-            matched = _matched(now, year_before, name, scopes)
+            matched = _matched(both, name, scopes)
             frame = frame.join(matched, on=list(ROW), how="left", maintain_order="left")
     else:
         nothing = pl.lit(None, dtype=pl.Float64)
         frame = frame.with_columns(hours_before=nothing, growth_users=nothing, growth_seconds=nothing)
-    frame = _changed(frame, change, scopes)
+    frame = _changed(frame, change, scopes, own=(now, frame))
     there = pl.col("penetration").is_not_null() | pl.col("daily_hours_per_user").is_not_null()
     return (
         status.select("entity_type", "entity_code", "obs_status", "imputed_share")
@@ -133,24 +166,29 @@ def _ratios(found: pl.DataFrame, scopes: Scopes) -> pl.DataFrame:
     )
 
 
-def _matched(now: pl.DataFrame, before: pl.DataFrame, name: str, scopes: Scopes) -> pl.DataFrame:
+def _matched(both: pl.DataFrame, name: str, scopes: Scopes) -> pl.DataFrame:
     """[entity_type, entity_code, member, growth_<name>] over the pairs that both years observed."""
-    base = before.with_columns(pl.col("period").dt.offset_by("1y")).select(*_PAIR, base=name)
-    both = now.join(base, on=list(_PAIR)).drop_nulls([name, "base"])
-    sums = _sums(both, (name, "base"), scopes)
-    return sums.select(*ROW, (ratio(pl.col(name), pl.col("base")) - 1.0).alias(f"growth_{name}"))
+    base = f"{name}_base"
+    sums = _sums(both.drop_nulls([name, base]), (name, base), scopes)
+    return sums.select(*ROW, (ratio(pl.col(name), pl.col(base)) - 1.0).alias(f"growth_{name}"))
 
 
 def _changed(
-    frame: pl.DataFrame, change: tuple[date, pl.DataFrame, pl.DataFrame] | None, scopes: Scopes
+    frame: pl.DataFrame,
+    change: tuple[date, pl.DataFrame, pl.DataFrame] | None,
+    scopes: Scopes,
+    *,
+    own: tuple[pl.DataFrame, pl.DataFrame],
 ) -> pl.DataFrame:
+    """Adds base_period and penetration_change_pp; `own`: the pairs whose ratios are known, and these."""
     if change is None:
         return frame.with_columns(
             base_period=pl.lit(None, dtype=pl.Date), penetration_change_pp=pl.lit(None, dtype=pl.Float64)
         )
     base_period, first, last = change
     for name, found in (("first", first), ("last", last)):
-        part = _ratios(found, scopes).select(*ROW, pl.col("penetration").alias(name))
+        ratios = own[1] if found is own[0] else _ratios(found, scopes)
+        part = ratios.select(*ROW, pl.col("penetration").alias(name))
         frame = frame.join(part, on=list(ROW), how="left", maintain_order="left")
     return frame.with_columns(
         base_period=pl.lit(base_period, dtype=pl.Date), penetration_change_pp=(pl.col("last") - pl.col("first")) * 100.0
@@ -159,20 +197,21 @@ def _changed(
 
 def _sums(rows: pl.DataFrame, names: tuple[str, ...], scopes: Scopes) -> pl.DataFrame:
     """Whole-number sums by entity × member, as Float64; places, groups and the nation."""
-    belongs = pl.concat(
-        [
-            scopes.types.select(pl.col("type").alias("entity_type"), pl.col("place").alias("entity_code"), "place"),
-            scopes.members.select(entity_type="group_type", entity_code="group", place="place"),
-            scopes.types.select(
-                pl.lit(NATION).alias("entity_type"), pl.lit(scopes.nation).alias("entity_code"), "place"
-            ),
-        ]
-    )
-    by_place = rows.group_by("place", "member").agg(pl.col(name).cast(pl.Int128).sum() for name in names)
-    return (
-        belongs.join(by_place, on="place")
-        .group_by(ROW)
-        .agg(pl.col(name).sum() for name in names)
-        .with_columns(pl.col(name).cast(pl.Float64) for name in names)
-        .sort(ROW)
-    )
+    axes = (("place", scopes.places), ("member", axis(rows, "member")))
+    inside = rows.filter(pl.col("place").is_in(scopes.places.implode()))
+    at = positions(inside, axes)
+    shape = [len(values) for _, values in axes]
+    given: Flags = np.zeros(shape, dtype=np.bool_)
+    given[at] = True
+    places, starts = scopes.inside
+    there = np.logical_or.reduceat(given[places], starts, axis=0)
+    number, member = np.nonzero(there)
+    sums: dict[str, pl.Series] = {}
+    for name in names:
+        values = inside.get_column(name).fill_null(0).to_numpy()
+        # Beyond 64 bits Python's integers go on.
+        whole = np.zeros(shape, dtype=np.int64 if np.abs(values.astype(np.float64)).sum() < 2.0**62 else object)
+        np.add.at(whole, at, values)
+        summed = np.add.reduceat(whole[places], starts, axis=0)
+        sums[name] = pl.Series(summed[there].astype(np.float64), dtype=pl.Float64)
+    return scopes.entities[number].with_columns(member=axes[1][1].gather(member), **sums)

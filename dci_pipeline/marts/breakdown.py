@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import Flags, Floats, Integers, axis, floats, nullable
+from dci_pipeline.index.dense import Flags, Floats, Integers, axis, nullable, several
 from dci_pipeline.index.members import CELL, UNALLOCATED
 from dci_pipeline.marts.grid import ENTITY, Grid, Stretch, grid
 from dci_pipeline.marts.growth import comparable_values, competition_ranks
@@ -98,8 +98,7 @@ def breakdown(
         **_ranks(axes, (shown[0], earlier), grown, counted=known & allocated, ranked=ranked),
     )
     # How final a row is depends on the rows there are.
-    there = frame.filter(pl.Series(known.reshape(-1)))
-    return there.with_columns(maturity=maturity(whole=whole)).sort(*ENTITY, *CELL)
+    return frame[_sorted_rows(axes, known)].with_columns(maturity=maturity(whole=whole))
 
 
 def _growth(
@@ -125,9 +124,7 @@ def _standing(axes: Grid, entities: pl.DataFrame, sources: pl.DataFrame) -> _Sta
         rank=pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64)
     )
     on = (("entity", numbered.get_column("entity")), ("node", nodes))
-    rank, imputed, composite, points = (
-        floats(rows, name, on) for name in ("rank", "imputed_share", "composite_points", "points")
-    )
+    rank, imputed, composite, points = several(rows, ("rank", "imputed_share", "composite_points", "points"), on)
     position = {node: number for number, node in enumerate(nodes.to_list())}
     own: Integers = np.array([position[node] for node in axes.cells.get_column("node").to_list()], dtype=np.int64)
     shape = (axes.entities.height, axes.cells.height)
@@ -166,6 +163,13 @@ def _status(standing: _Standing, allocated: Flags) -> Integers:
 def _flat(axes: Grid) -> pl.DataFrame:
     """entity × cell rows in the order of the arrays."""
     return axes.entities.select(ENTITY).join(axes.cells.select(CELL), how="cross", maintain_order="left_right")
+
+
+def _sorted_rows(axes: Grid, known: Flags) -> Integers:
+    """Where the known rows of the flat arrays are, by entity and cell: entities put in order, cells are."""
+    order = axes.entities.with_row_index("number").sort(ENTITY).get_column("number").to_numpy()
+    numbers = np.arange(known.size).reshape(known.shape)[order]
+    return numbers[known[order]]
 
 
 def _ranks(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from dci_pipeline.index.dense import Flags, Floats, Integers, axis, flags, floats, nullable
+from dci_pipeline.index.dense import Flags, Floats, Integers, axis, flags, floats, nullable, several
 from dci_pipeline.marts import NATION
 from dci_pipeline.normalise.statuses import STATUSES
 
@@ -89,16 +89,16 @@ def entities(places: pl.DataFrame, *, members: pl.DataFrame, types: pl.DataFrame
         imputed=pl.col("share") * pl.col("imputed_share"),
         rank=pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64),
     )
-    cube = {name: floats(rows, name, groups.axes) for name in ("points", "composite_points", "share", "imputed")}
-    total = {name: groups.sums(values) for name, values in cube.items()}
+    added = ("points", "composite_points", "share", "imputed")
+    *cubes, imputed_share, ranks = several(rows, (*added, "imputed_share", "rank"), groups.axes)
+    total = {name: groups.sums(values) for name, values in zip(added, cubes, strict=True)}
     count = groups.counts(groups.present)
-    estimated = np.where(floats(rows, "imputed_share", groups.axes) > 0, 1.0, 0.0)
-    ranks = floats(rows, "rank", groups.axes)
+    estimated = np.where(imputed_share > 0, 1.0, 0.0)
     # Also what was never observed and so weighs nothing: a residual's estimate of 0 is an estimate.
     touched = groups.sums(np.where(ranks >= _ESTIMATED, 1.0, estimated)) > 0
     status = groups.strongest(np.where(ranks == STATUSES.index("M"), _ESTIMATED, ranks))
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = groups.sums(cube["points"], members_only=True) / np.where(count > 0, count, np.nan)
+        mean = groups.sums(cubes[0], members_only=True) / np.where(count > 0, count, np.nan)
         # Where nothing but what was never observed stands, the position is 0 and rests on estimates as a whole.
         blank = np.where(touched, 1.0, 0.0)
         imputed = np.where(total["share"] > 0, total["imputed"] / total["share"], blank)
@@ -128,8 +128,7 @@ def entity_sums(
     """
     groups = _groups(places, members=members, types=types, nation=nation)
     found: dict[str, pl.Series] = {}
-    for name in columns:
-        values = floats(places, name, groups.axes)
+    for name, values in zip(columns, several(places, columns, groups.axes), strict=True):
         given = np.array([(~np.isnan(values[rows])).any(axis=0) for rows in groups.rows]).reshape(
             len(groups.rows), len(groups.nodes)
         )

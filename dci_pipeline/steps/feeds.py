@@ -26,8 +26,9 @@ def take_stock(work: Work, period: Period | None, *, feed: str) -> Outcome:
     """What has arrived for a feed × period: which partners have delivered, and which the contract still waits for."""
     assert period is not None
     contract = work.framework.contract(feed, period)
-    found = arrived(work, period, feed)
-    unexpected = sorted(set(deliveries.current(work.warehouse.layout, feed, period)) - set(found))
+    delivered = deliveries.current(work.warehouse.layout, feed, period)
+    found = {partner: delivery for partner, delivery in delivered.items() if partner in contract.partners}
+    unexpected = sorted(set(delivered) - set(found))
     late = [partner for partner in contract.partners if partner not in found]
     percent = 100.0 * (len(contract.partners) - len(late)) / len(contract.partners)
     # An index that takes provisional numbers goes on without a late feed, and says so; any other waits.

@@ -110,6 +110,15 @@ def _link_of_tree(work: Work, link: Link, before: Link | None, root: str) -> pl.
 
 def basket(work: Work, link: Link, root: str) -> Basket:
     """One tree in one link: weights, reference means and the scales committed with the link."""
+    # Every period of a link, and every table by members, asks for the same few.
+    versions = versions_of(work, "normalise", "totals", link.reference) | versions_of(
+        work, "index", "links", [link.start]
+    )
+    weights = work.warehouse.data_version("weight", "alphas")
+    return work.once("basket", (link.link, root, weights, *versions.items()), lambda: _basket(work, link, root))
+
+
+def _basket(work: Work, link: Link, root: str) -> Basket:
     with _observed(work, link):
         return Basket(*basket_frames(work, link, root))
 

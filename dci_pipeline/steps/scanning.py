@@ -14,6 +14,7 @@ import polars as pl
 from dci_pipeline.contracts import FeedContract
 from dci_pipeline.data_files import content_hash
 from dci_pipeline.findings import Finding
+from dci_pipeline.framework import Framework
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.feeds import arrived
 from dci_pipeline.validation import scan as heavy
@@ -44,6 +45,19 @@ def slice_is_fresh(work: Work, period: Period, feed: str, delivery: deliveries.D
 
 def _slice_stamp(work: Work, period: Period, feed: str, delivery: deliveries.Delivery) -> Stamp:
     framework = work.framework
+    # Only the slices a correction names know of it: any other keeps the stamp it has without one.
+    corrections = framework.corrections_of(feed, period, delivery.partner)
+    named = {"corrections": content_hash([item.content(period) for item in corrections])} if corrections else {}
+    return work.warehouse.stamp(
+        named
+        | {"delivery": delivery.sha256, "geography": work.geography.period_hash(period)}
+        | work.once("asked of a slice", (feed, period), lambda: _asked(framework, feed, period)),
+        contract=framework.contract(feed, period).sha256,
+    )
+
+
+def _asked(framework: Framework, feed: str, period: Period) -> dict[str, str]:
+    """What the index makes of a feed's rows in a period, by content."""
     leaves = [
         (
             leaf.node,
@@ -53,20 +67,11 @@ def _slice_stamp(work: Work, period: Period, feed: str, delivery: deliveries.Del
         )
         for leaf in framework.leaves_at(feed, period)
     ]
-    # Only the slices a correction names know of it: any other keeps the stamp it has without one.
-    corrections = framework.corrections_of(feed, period, delivery.partner)
-    named = {"corrections": content_hash([item.content(period) for item in corrections])} if corrections else {}
-    return work.warehouse.stamp(
-        named
-        | {
-            "delivery": delivery.sha256,
-            "geography": work.geography.period_hash(period),
-            "leaves": content_hash(leaves),
-            "splits": content_hash(framework.splits_at(feed, period)),
-            "kinds": ",".join(framework.places_of_feed(feed)),
-        },
-        contract=framework.contract(feed, period).sha256,
-    )
+    return {
+        "leaves": content_hash(leaves),
+        "splits": content_hash(framework.splits_at(feed, period)),
+        "kinds": ",".join(framework.places_of_feed(feed)),
+    }
 
 
 def names_of(work: Work, feed: str, period: Period) -> pl.DataFrame:

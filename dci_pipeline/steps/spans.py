@@ -25,7 +25,8 @@ from dci_pipeline.steps.index import publishable, span_of
 from dci_pipeline.steps.weight import structure_hash
 from dci_pipeline.work import Work
 
-_KEPT = 48
+# Those of the months of eight years: a run goes through them once for every table.
+_KEPT = 96
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,7 @@ def span_entities(
     if nodes is not None:
         return _span_entities(work, items, at, nodes)
     key = content_hash(sorted(inputs(work, items, at=at).items()))
-    seen = work.seen
-    if key not in seen:
-        while len(seen) >= _KEPT:
-            seen.pop(next(iter(seen)))
-        seen[key] = _span_entities(work, items, at)
-    return seen[key]
+    return work.once("entities", key, lambda: _span_entities(work, items, at), most=_KEPT)
 
 
 def _span_entities(

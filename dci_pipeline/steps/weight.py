@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from dci_pipeline.data_files import content_hash
-from dci_pipeline.framework import Link
+from dci_pipeline.framework import Framework, Link
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.commits import commit
 from dci_pipeline.weight import scores, tree
@@ -40,7 +40,10 @@ def wave_scores(work: Work, wave: str) -> pl.DataFrame:
 
 def structure_hash(work: Work) -> str:
     """Hash of trees, links and baskets."""
-    framework = work.framework
+    return work.once("structure", None, lambda: _structure_hash(work.framework))
+
+
+def _structure_hash(framework: Framework) -> str:
     return content_hash(
         [
             [(node.node, node.parent, node.status) for node in framework.nodes],
@@ -62,6 +65,11 @@ def structure_hash(work: Work) -> str:
 
 def node_weights(work: Work, link: Link, root: str) -> pl.DataFrame:
     """[node, indicator, weight, beta, root_weight] of one tree in one link."""
+    version = work.warehouse.data_version("weight", "alphas")
+    return work.once("node_weights", (version, link.link, root), lambda: _node_weights(work, link, root))
+
+
+def _node_weights(work: Work, link: Link, root: str) -> pl.DataFrame:
     committed = work.warehouse.read("weight", "alphas")
     below = {node for node in work.framework.by_node if work.framework.root_of(node) == root}
     return tree.node_weights(

@@ -22,15 +22,20 @@ def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContrac
     """[key columns, _agree, _first] of keys that more than one row has, or None when no key repeats."""
     key = list(contract.key)
     keyed = lazy.filter(*[~nw.col(name).is_null() for name in key])
-    # One pass finds the repeated keys; whole rows are compared only for these. A cheaper count of distinct keys first
-    # would save a third of it for a delivery without repeats and cost two thirds more for one with.
-    repeated = engine.keep(
-        part.group_by(*key).agg(nw.len().alias("_rows")).filter(nw.col("_rows") > 1).select(*key)
-        for part in key_ranges(engine, keyed, key)
-    )
-    if repeated is None:
-        return None
-    rows = keyed.join(repeated, on=key, how="semi")
+    found: list[nw.LazyFrame[Any]] = []
+    for part in key_ranges(engine, keyed, key):
+        # One pass finds the repeated keys; whole rows are compared only for these. A cheaper count of distinct keys
+        # first would save a third of it for a delivery without repeats and cost two thirds more for one with.
+        counted = part.group_by(*key).agg(nw.len().alias("_rows"))
+        repeated = engine.keep([counted.filter(nw.col("_rows") > 1).select(*key)])
+        if repeated is not None:
+            found.append(_compared(part.join(repeated, on=key, how="semi"), contract))
+    return engine.keep(found) if found else None
+
+
+def _compared(rows: nw.LazyFrame[Any], contract: FeedContract) -> nw.LazyFrame[Any]:
+    """[key columns, _agree, _first] of rows that share their keys."""
+    key = list(contract.key)
     others = [column for column in contract.columns if column.name not in key]
     facts: list[nw.Expr] = [nw.len().alias("_rows"), POSITION.min().alias("_first")]
     agree: list[nw.Expr] = []
@@ -45,4 +50,4 @@ def repeated_keys(engine: Engine, lazy: nw.LazyFrame[Any], contract: FeedContrac
         agree.append((nw.col(given) == 0) | same.fill_null(False))
     compared = rows.group_by(*key).agg(*facts)
     alike = combined(ALL, agree) if agree else nw.col("_rows") > 0
-    return engine.keep([compared.select(*key, alike.alias("_agree"), "_first")])
+    return compared.select(*key, alike.alias("_agree"), "_first")

@@ -7,7 +7,7 @@ and sums are read off that small frame, so every engine, row order and file spli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -70,9 +70,9 @@ def scan(
     _check(lazy, contract)
     adding = Adding(contract, tuple(leaves), tuple(splits))
     work = _Work(engine, lazy, contract, period, partner, aliases, adding)
-    grouped = work.grouped([lazy] if work.fits else stretches(engine, lazy))
+    grouped = work.grouped([lazy] if work.fits else work.parts)
     repeats = repeated_keys(engine, lazy, contract)
-    doubled = None if repeats is None else work.grouped([work.rejected_repeats(repeats)])
+    doubled = None if repeats is None else work.grouped([work.rejected_repeats(part, repeats) for part in work.parts])
     counts = work.counts(grouped, doubled)
     rejected = int(counts["unexpected"][-1])
     accepted = work.accepted(grouped, doubled)
@@ -83,7 +83,7 @@ def scan(
         counts=counts,
         sums=adding.by_leaf(accepted, where),
         members=adding.by_member(accepted, where),
-        quarantine=tuple(work.quarantine(part, repeats) for part in work.apart(rejected)),
+        quarantine=tuple(work.quarantine(part, repeats) for part in work.apart(rejected, repeats)),
     )
 
 
@@ -118,6 +118,11 @@ class _Work:
         most = self.engine.rows_at_once
         return most is None or (self.cells is not None and self.cells.size <= most)
 
+    @cached_property
+    def parts(self) -> list[nw.LazyFrame[Any]]:
+        """The rows in parts that the engine can sort, or join with as many rows again, in the memory it has."""
+        return stretches(self.engine, self.lazy)
+
     def placed(self, rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """The rows with `_place` and `_outside` of their place's name; null for a name not usable in the period."""
         name = self.contract.place.name
@@ -128,12 +133,16 @@ class _Work:
             names = self.cells.numbered(names)
         return rows.join(self.engine.small(names), on=name, how="left")
 
-    def flags(self, *, readable: bool) -> dict[str, nw.Expr]:
-        """Rule id -> expression over placed rows, true where the row breaks the rule; all rules but key.unique."""
-        found = row_flags(self.contract, period=self.period, partner=self.partner, readable=readable)
+    def own_flags(self, *, readable: bool) -> dict[str, nw.Expr]:
+        """Rule id -> expression over typed rows, true where the row breaks the rule: what a row shows by itself."""
+        return row_flags(self.contract, period=self.period, partner=self.partner, readable=readable)
+
+    @property
+    def place_flags(self) -> dict[str, nw.Expr]:
+        """The same over placed rows: what the name of a row's place shows."""
         unknown = ~nw.col(self.contract.place.name).is_null() & nw.col("_outside").is_null()
         named = {"known": unknown, "in_scope": nw.col("_outside")}
-        return found | {rule.id: named[rule.kind] for rule in self.contract.rules if rule.kind in named}
+        return {rule.id: named[rule.kind] for rule in self.contract.rules if rule.kind in named}
 
     def grouped(self, rows: Sequence[nw.LazyFrame[Any]]) -> pl.DataFrame:
         """[place, dimensions, rule bits] -> rows and, of rows that break none, what they add; `_bad` breaks any.
@@ -167,16 +176,26 @@ class _Work:
 
     def group(self, rows: nw.LazyFrame[Any], *, readable: bool) -> pl.DataFrame:
         """One pass over rows as `grouped` gives them. Readable: -1 for what an `unparsed` text breaks; else no sums."""
-        flags, rows = self.flags(readable=readable), self.placed(rows)
+        own, joined = self.own_flags(readable=readable), self.place_flags
+        if self.cells is not None:
+            listed = {rule.column: rule.id for rule in self.contract.rules if rule.kind == "one_of"}
+            for name in self.cells.values:
+                del own[listed[name]]
+                joined[listed[name]] = self.cells.unlisted(name)
+        # What a row shows by itself becomes a number before tables are joined, so that they carry the few columns left.
+        rows = self.with_words(rows, own, readable=readable).select(*self.kept, *self.words)
+        # Names become places before grouping: a place has several names, and groups are what costs.
+        rows = self.placed(rows)
         if self.cells is not None:
             rows = self.cells.with_numbers(self.engine, rows)
-            listed = {rule.id: rule.column for rule in self.contract.rules if rule.kind == "one_of"}
-            flags |= {rule: self.cells.unlisted(name) for rule, name in listed.items() if name in self.cells.values}
-        words = flag_words(flags, self.order)
-        if readable:
-            words = [nw.when(nw.col("unparsed").is_null()).then(word).otherwise(nw.lit(-1, nw.Int64)) for word in words]
-        # Names become places before grouping: a place has several names, and groups are what costs.
-        rows = rows.with_columns(*[word.alias(name) for word, name in zip(words, self.words, strict=True)])
+        before = [nw.col(name) for name in self.words]
+        after = flag_words(joined, self.order)
+        rows = rows.with_columns(
+            *[
+                nw.when(own_bits >= 0).then(own_bits + more).otherwise(own_bits).alias(name)
+                for own_bits, more, name in zip(before, after, self.words, strict=True)
+            ]
+        )
         facts = [nw.len().alias("n")]
         if readable:
             clean = nw.all_horizontal(*[nw.col(name) == 0 for name in self.words], ignore_nulls=True)
@@ -186,9 +205,23 @@ class _Work:
         numbered = rows.with_columns(self.cells.key(nw.col(self.words[0])))
         return self.cells.named(self.engine.collect(numbered.group_by(KEY).agg(*facts)), self.words[0])
 
-    def rejected_repeats(self, repeats: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-        """The rows that break key.unique: all that disagree, and all but the first that agree."""
-        keyed = self.lazy.join(repeats, on=list(self.contract.key), how="inner")
+    def with_words(self, rows: nw.LazyFrame[Any], flags: Mapping[str, nw.Expr], *, readable: bool) -> nw.LazyFrame[Any]:
+        """The rows with the flags as bits of words; readable: -1 in each for a row with an `unparsed` text."""
+        words = flag_words(flags, self.order)
+        if readable:
+            words = [nw.when(nw.col("unparsed").is_null()).then(word).otherwise(nw.lit(-1, nw.Int64)) for word in words]
+        return rows.with_columns(*[word.alias(name) for word, name in zip(words, self.words, strict=True)])
+
+    @property
+    def kept(self) -> list[str]:
+        """The columns that place, dimensions and sums are made of."""
+        measured = [column for term in self.adding.terms for column in (term.measure, term.rate) if column is not None]
+        names = [self.contract.place.name, *self.adding.dimensions, *[column.name for column in measured]]
+        return list(dict.fromkeys(names))
+
+    def rejected_repeats(self, part: nw.LazyFrame[Any], repeats: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """The rows of a part that break key.unique: all that disagree, and all but the first that agree."""
+        keyed = part.join(repeats, on=list(self.contract.key), how="inner")
         return keyed.filter(~nw.col("_agree") | (nw.col("_first") != POSITION))
 
     def counts(self, grouped: pl.DataFrame, doubled: pl.DataFrame | None) -> pl.DataFrame:
@@ -219,17 +252,18 @@ class _Work:
             parts.append(self.adding.exact(doubled.filter(~pl.col("_bad")), sign=-1))
         return pl.concat(parts)
 
-    def apart(self, rejected: int) -> list[nw.LazyFrame[Any]]:
+    def apart(self, rejected: int, repeats: nw.LazyFrame[Any] | None) -> list[nw.LazyFrame[Any]]:
         """The rows in parts, of which the rejected ones of each can be sorted at once."""
         if not rejected:
             return []
         most = self.engine.rows_at_once
-        return [self.lazy] if most is None or rejected <= most else stretches(self.engine, self.lazy)
+        # An engine may hold the longer side of a join, so that with repeats the rows matter, not those rejected.
+        return [self.lazy] if repeats is None and (most is None or rejected <= most) else self.parts
 
     def quarantine(self, part: nw.LazyFrame[Any], repeats: nw.LazyFrame[Any] | None) -> nw.LazyFrame[Any]:
         """The rejected rows of a part with the ids of the rules they break; texts are searched in these rows only."""
         rows = self.placed(part)
-        flags, detail = self.flags(readable=True), self.flags(readable=False)
+        flags, detail = (self.own_flags(readable=readable) | self.place_flags for readable in (True, False))
         if repeats is not None:
             rows = rows.join(repeats, on=list(self.contract.key), how="left")
             again = ~nw.col("_agree") | (nw.col("_first") != POSITION)

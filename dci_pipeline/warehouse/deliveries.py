@@ -30,7 +30,7 @@ from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.receipts import content_of, is_whole, whole_receipt, write_receipt
 from dci_pipeline.warehouse.store import put_object
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,9 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
     folder = incoming / "parts"
     folder.mkdir()
     parts: dict[str, tuple[Part, Path]] = {}
+    taken = {RECEIPT, RECEIPT_COPY, TYPED}
+    # Small enough to be read, hashed and written out of the processor's cache.
+    chunk = memoryview(bytearray(_CHUNK))
     for source in files:
         refusals.refuse_no_file(source)
         size = source.stat().st_size
@@ -217,11 +220,12 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
             )
         digest = hashlib.sha256()
         target = folder / secrets.token_hex(8)
-        with source.open("rb") as reader, target.open("wb") as writer:
-            while chunk := reader.read(_CHUNK):
-                digest.update(chunk)
-                writer.write(chunk)
-            writer.flush()
+        with source.open("rb", buffering=0) as reader, target.open("wb", buffering=0) as writer:
+            while count := reader.readinto(chunk):
+                digest.update(chunk[:count])
+                written = 0
+                while written < count:
+                    written += writer.write(chunk[written:count])
             os.fsync(writer.fileno())
         sha256 = digest.hexdigest()
         if sha256 in parts:
@@ -232,16 +236,17 @@ def _copy(files: Sequence[Path], incoming: Path, contract: FeedContract) -> list
                 expected="part files that differ",
                 todo="name each file once",
             )
-        parts[sha256] = (Part(_unique(safe_name(source.name), parts), size, sha256), target)
+        parts[sha256] = (Part(_unique(safe_name(source.name), taken), size, sha256), target)
     return sorted(parts.values(), key=lambda item: (item[0].name, item[0].sha256))
 
 
-def _unique(name: str, parts: dict[str, tuple[Part, Path]]) -> str:
-    taken = {part.name for part, _ in parts.values()} | {RECEIPT, RECEIPT_COPY, TYPED}
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, or one made of it, that is not `taken` yet; now it is."""
     candidate, number = name, 1
     while candidate in taken:
         number += 1
         candidate = f"{number}-{name}"
+    taken.add(candidate)
     return candidate
 
 

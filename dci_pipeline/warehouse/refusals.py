@@ -66,8 +66,11 @@ def tally_dates(tally: dict[str, Any], frame: pl.DataFrame, contract: FeedContra
         return
     tally["column"] = column.name
     tally["dated"] = tally.get("dated", 0) + dates.len()
-    tally["inside"] = tally.get("inside", 0) + int(((dates >= period.start) & (dates < period.end)).sum())
-    first, last = dates.min(), dates.max()
+    first: Any = dates.min()
+    last: Any = dates.max()
+    whole = period.start <= first and last < period.end
+    inside = dates.len() if whole else int(((dates >= period.start) & (dates < period.end)).sum())
+    tally["inside"] = tally.get("inside", 0) + inside
     tally["first"] = min(tally.get("first", first), first)
     tally["last"] = max(tally.get("last", last), last)
 
@@ -91,5 +94,7 @@ def tally_partners(tally: dict[str, Any], frame: pl.DataFrame, contract: FeedCon
     """Note in `tally` which partners the rows of a batch name, in order of appearance."""
     column = contract.role("partner")
     if column is not None:
-        names = frame[column.name].drop_nulls().unique(maintain_order=True).cast(pl.String)
+        names = frame[column.name].drop_nulls()
+        # Nearly always one name throughout: only where it changes is there anything to look up.
+        names = names.filter(names.ne_missing(names.shift())).unique(maintain_order=True).cast(pl.String)
         tally.setdefault("partners", {}).update(dict.fromkeys(names))

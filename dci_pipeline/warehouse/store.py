@@ -131,10 +131,15 @@ class Warehouse:
         content, data_version = _versioned(frame, stamp.made_by)
         before = self._metadata(path)
         changed = before.get(DATA_KEY) != data_version
+        text = stamp.text(data_version).encode()
         if changed or before.get(MADE_KEY) != stamp.made_by or difference(path.read_bytes()) is not None:
-            put(self.layout, path, content)
+            # The rows first: a process that dies in between leaves a stamp of other rows, which vouches for nothing.
+            put_all(self.layout, {path: content}, {self.layout.stamp(path): text})
             self._note(path, anew=True)
-        self._vouch(path, stamp, data_version)
+            if partner is None:  # slices are many, and asked for once
+                self._remember(path, _Decoded(_which(path), stamp.made_by, frame, int(frame.estimated_size())))
+        else:
+            self._vouch(path, stamp, data_version)
         return Commit(path=path, rows=frame.height, data_version=data_version, changed=changed)
 
     def commit_frames(
@@ -186,7 +191,7 @@ class Warehouse:
         return pl.scan_parquet(file, glob=False, hive_partitioning=False).head(rows).collect()
 
     def _vouch(self, path: Path, stamp: Stamp, data_version: str) -> None:
-        # After the rows: a process that dies in between leaves a stamp of other rows, which vouches for nothing.
+        # After the rows, as in `commit`.
         text = stamp.text(data_version)
         if _said(path) != text:
             put(self.layout, self.layout.stamp(path), text.encode(), durable=False)
@@ -310,19 +315,21 @@ class Warehouse:
     def _decoded(self, path: Path) -> _Decoded:
         """The rows of a partition; those of a file that is still the one read before are not read again."""
         which = _which(path)
-        found = self._frames.pop(path, None)
-        if found is not None:
-            self._remembered -= found.size
+        found = self._frames.get(path)
         if found is None or found.which != which:
             content = self._content(path)
             made_by = pl.read_parquet_metadata(io.BytesIO(content)).get(MADE_KEY, "{}")
             frame = pl.read_parquet(content)
             found = _Decoded(which, made_by, frame, int(frame.estimated_size()))
+        self._remember(path, found)
+        return found
+
+    def _remember(self, path: Path, found: _Decoded) -> None:
+        before = self._frames.pop(path, None)
+        self._remembered += found.size - (before.size if before is not None else 0)
         self._frames[path] = found  # asked for last, forgotten last
-        self._remembered += found.size
         while self._remembered > _REMEMBERED_BYTES and len(self._frames) > 1:
             self._remembered -= self._frames.pop(next(iter(self._frames))).size
-        return found
 
     def _refuse_mix(self, stage: str, table: str, made_by: Collection[str]) -> None:
         if len(made_by) > 1:
@@ -400,22 +407,31 @@ def _said(path: Path) -> str | None:
 
 
 def put(layout: Layout, path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Put `content` at `path` so that a reader sees the old file or the new one, whole.
+    """Put `content` at `path` so that a reader sees the old file or the new one, whole; `durable` as in `put_all`."""
+    put_all(layout, *(({path: content}, {}) if durable else ({}, {path: content})))
 
-    Not `durable`: after a power cut it may be lost or empty; for what is made again when it does not fit.
+
+def put_all(layout: Layout, durable: Mapping[Path, bytes], others: Mapping[Path, bytes]) -> None:
+    """Put files in their order, the durable ones first, each as `put` does.
+
+    The others may be lost or empty after a power cut: for what is made again when it does not fit.
     """
-    if isinstance(path, ObjectPath):
-        put_object(path, content)
+    files = {**durable, **others}
+    if isinstance(next(iter(files)), ObjectPath):
+        for path, content in files.items():
+            assert isinstance(path, ObjectPath)
+            put_object(path, content)
         return
     with place(layout) as own:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ready = own.folder / path.name
-        with ready.open("wb") as file:
-            file.write(content)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        os.replace(ready, path)
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ready = own.folder / path.name
+            with ready.open("wb") as file:
+                file.write(content)
+                file.flush()
+                if path in durable:
+                    os.fsync(file.fileno())
+            os.replace(ready, path)
 
 
 def put_object(path: ObjectPath, content: bytes | Path) -> None:

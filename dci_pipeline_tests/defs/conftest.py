@@ -12,8 +12,8 @@ import pytest
 from dci_pipeline.periods import Period, parse, parse_span
 from dci_pipeline.refresh import Report
 from dci_pipeline.settings import Settings
-from dci_pipeline.work import Outcome, Step, Work
-from dci_pipeline_tests.conftest import Simulated, land, simulate, small_contracts
+from dci_pipeline.work import Key, Outcome, Work
+from dci_pipeline_tests.conftest import Simulated, land, once, simulate, small_contracts
 
 MONTHS = parse_span("2018-01:2018-04", "month")
 BROKEN = parse("2018-03", "month")
@@ -26,19 +26,25 @@ class Launched:
 
     work: Work
     report: Report
-    seen: list[tuple[Step, Period | None, Outcome | None]]
+    seen: list[tuple[Key, Period | None, Outcome | None]]
     broken_rows: list[int]
     good: Simulated
 
 
+Landed = tuple[Path, list[Simulated], Simulated, list[int]]
+
+
 @pytest.fixture(scope="session")
-def deliveries(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Simulated], Simulated, list[int]]:
+def deliveries(tmp_path_factory: pytest.TempPathFactory) -> Landed:
     """Contracts with a reference of two months, partner files, one of them broken, its good twin, its broken rows."""
+    return once(tmp_path_factory, "deliveries", _deliveries)
+
+
+def _deliveries(folder: Path) -> Landed:
     import polars as pl
 
     from dci_pipeline.feeds import encoding, faults
 
-    folder = tmp_path_factory.mktemp("deliveries")
     contracts = small_contracts(folder, reference=("2018-01", "2018-02"), narrow=True)
     work = Work(Settings(folder / "unused", contracts, "polars"), "dci")
     files = list(simulate(work, folder, MONTHS, rows=500))
@@ -56,7 +62,7 @@ def deliveries(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Sim
 
 
 @pytest.fixture(scope="session")
-def landed(deliveries: tuple[Path, list[Simulated], Simulated, list[int]]) -> Callable[[Path], Work]:
+def landed(deliveries: Landed) -> Callable[[Path], Work]:
     """Lands all the files in a new warehouse."""
 
     def make(folder: Path) -> Work:
@@ -69,14 +75,19 @@ def landed(deliveries: tuple[Path, list[Simulated], Simulated, list[int]]) -> Ca
 
 
 @pytest.fixture(scope="session")
-def launched(
-    landed: Callable[[Path], Work],
-    tmp_path_factory: pytest.TempPathFactory,
-    deliveries: tuple[Path, list[Simulated], Simulated, list[int]],
-) -> Launched:
-    from dci_pipeline.defs.launch import run_in_process
+def launched(landed: Callable[[Path], Work], tmp_path_factory: pytest.TempPathFactory, deliveries: Landed) -> Launched:
+    """The refresh is made once for all test processes; no test changes what it has left."""
 
-    work = landed(tmp_path_factory.mktemp("launched"))
-    seen: list[tuple[Step, Period | None, Outcome | None]] = []
-    report = run_in_process(work, MONTHS, progress=lambda *call: seen.append(call))
+    def make(folder: Path) -> tuple[Path, Report, list[tuple[Key, Period | None, Outcome | None]]]:
+        from dci_pipeline.defs.launch import run_in_process
+
+        work = landed(folder / "warehouse")
+        seen: list[tuple[Key, Period | None, Outcome | None]] = []
+        report = run_in_process(
+            work, MONTHS, progress=lambda step, period, outcome: seen.append((step.key, period, outcome))
+        )
+        return folder / "warehouse", report, seen
+
+    home, report, seen = once(tmp_path_factory, "launched", make)
+    work = Work(Settings(home, deliveries[0], "polars"), "dci")
     return Launched(work, report, seen, deliveries[3], deliveries[2])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import dagster as dg
 import pytest
@@ -17,8 +19,16 @@ import pytest
 from dci_pipeline.defs.launch import ensure_home
 from dci_pipeline.work import Work
 from dci_pipeline_tests.conftest import PROJECT
+from dci_pipeline_tests.receivers import free_port
 
+SERVER = ("dagster", "api", "grpc", "--use-python-environment-entry-point", "-m", "dci_pipeline.definitions", "-p")
 PATIENCE = 480.0
+QUEUE = """
+run_coordinator:
+  module: dagster._core.run_coordinator
+  class: QueuedRunCoordinator
+  config: {dequeue_interval_seconds: 1}
+"""
 
 
 def environment(work: Work, **more: str) -> dict[str, str]:
@@ -27,33 +37,59 @@ def environment(work: Work, **more: str) -> dict[str, str]:
         "DCI_WAREHOUSE": str(work.settings.warehouse),
         "DCI_CONTRACTS": str(work.settings.contracts),
         "DCI_AUTOMATION": "on",
+        "DCI_LOOKS_EVERY": "1",
         **more,
     }
 
 
 @contextmanager
 def daemon(work: Work, folder: Path, **more: str) -> Iterator[Callable[[], str]]:
-    """Runs while the block does; gives what it has printed."""
-    log = folder / "daemon.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dagster._daemon", "run", "-m", "dci_pipeline.definitions"],
-            cwd=PROJECT,
-            env=environment(work, **more),
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
+    """Runs while the block does, with the code in a server beside it; gives what both have printed.
+
+    A daemon that is given the code itself would load it anew every minute.
+    """
+    instance = ensure_home(work.settings) / "dagster.yaml"
+    # The engine's usual queue, looked at more often.
+    instance.write_text(instance.read_text(encoding="utf-8") + QUEUE, encoding="utf-8")
+    log, port = folder / "daemon.log", str(free_port())
+    given = environment(work, **more)
+    with log.open("wb") as out, started(given, out, *SERVER, port) as server:
+        _wait_until_up(int(port), server)
+        with started(given, out, "dagster._daemon", "run", "--grpc-host", "localhost", "--grpc-port", port):
             yield lambda: log.read_text(encoding="utf-8", errors="replace")[-4000:]
-        finally:
-            process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=30)
-            # Its children too: code servers and runs.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+
+
+@contextmanager
+def started(given: dict[str, str], out: IO[bytes], module: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *words],
+        cwd=PROJECT,
+        env=given,
+        stdout=out,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+        # Its children too: code servers and runs.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_until_up(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection(("localhost", port), timeout=5).close()
+            return
+        except OSError:
+            assert server.poll() is None and time.monotonic() < deadline, "the code server does not start"
+            time.sleep(0.3)
 
 
 def wait_for(what: str, happened: Callable[[], bool], said: Callable[[], str]) -> None:
@@ -62,7 +98,7 @@ def wait_for(what: str, happened: Callable[[], bool], said: Callable[[], str]) -
     while not happened():
         if time.monotonic() > deadline:
             pytest.fail(f"{what} did not happen:\n{said()}")
-        time.sleep(0.5)
+        time.sleep(1)
 
 
 def at_rest(instance: dg.DagsterInstance, index: str = "dci") -> bool:

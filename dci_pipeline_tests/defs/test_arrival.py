@@ -21,6 +21,7 @@ from dci_pipeline import due
 from dci_pipeline.defs import arrival
 from dci_pipeline.defs.assembly import index_definitions
 from dci_pipeline.defs.launch import ensure_home, open_instance
+from dci_pipeline.findings import Finding
 from dci_pipeline.periods import Period
 from dci_pipeline.warehouse import arrived, deliveries
 from dci_pipeline.warehouse.locks import lock
@@ -281,6 +282,22 @@ def test_the_sensor_is_on_where_a_drop_folder_is_named(watch: Watch, on: bool, s
     settings = replace(watch.work.settings, drop=tmp_path if on else None)
     sensor = index_definitions(Work(settings, "dci")).resolve_sensor_def("dci_arrival")
     assert sensor.default_status.value == status and sensor.minimum_interval_seconds == 30
+
+
+def test_how_often_sensors_look_can_be_set(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("dci_arrival", "dci_follows", "dci_failed_runs")
+
+    def intervals() -> list[int | None]:
+        definitions = index_definitions(watch.work)
+        return [definitions.resolve_sensor_def(name).minimum_interval_seconds for name in names]
+
+    assert intervals() == [30, 10, 60]
+    monkeypatch.setenv("DCI_LOOKS_EVERY", "7")
+    assert intervals() == [7, 7, 7]
+    for wrong in ("0", "soon", "1.5"):
+        monkeypatch.setenv("DCI_LOOKS_EVERY", wrong)
+        with pytest.raises(Finding, match="not a length of time"):
+            intervals()
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import dagster as dg
 import pytest
@@ -28,6 +28,8 @@ from dci_pipeline.path import path
 from dci_pipeline.settings import Settings, read_settings
 from dci_pipeline.warehouse import deliveries as landed_ones
 from dci_pipeline.work import Work
+from dci_pipeline_tests import commands
+from dci_pipeline_tests.commands import Command
 from dci_pipeline_tests.conftest import PROJECT, Simulated, land
 from dci_pipeline_tests.defs.conftest import BROKEN, MONTHS
 
@@ -47,8 +49,11 @@ class Ran:
     said: str
 
 
-def command(work: Work, executor: str) -> dict[str, Any]:
-    environment = {
+RUN = ("run", "--index", "dci")
+
+
+def environment(work: Work, executor: str) -> dict[str, str]:
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith("DCI_")},
         "DCI_WAREHOUSE": str(work.settings.warehouse),
         "DCI_CONTRACTS": str(work.settings.contracts),
@@ -56,30 +61,14 @@ def command(work: Work, executor: str) -> dict[str, Any]:
         "DCI_WORKERS": "2",
         "COLUMNS": "500",
     }
-    return {
-        "args": [sys.executable, "-m", "dci_pipeline.cli", "run", "--index", "dci"],
-        "cwd": PROJECT,
-        "env": environment,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.STDOUT,
-        "text": True,
-    }
 
 
 def run(work: Work, executor: str = "multiprocess") -> Ran:
-    done = subprocess.run(**command(work, executor), timeout=300, check=False)
-    return Ran(work, done.returncode, done.stdout)
+    return Ran(work, *commands.run(*RUN, environment=environment(work, executor)))
 
 
-@contextmanager
-def running(work: Work) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(**command(work, "multiprocess"))
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.communicate(timeout=60)
+def running(work: Work) -> AbstractContextManager[Command]:
+    return commands.running(*RUN, environment=environment(work, "multiprocess"))
 
 
 def until(met: Callable[[], T], what: str) -> T:
@@ -87,7 +76,7 @@ def until(met: Callable[[], T], what: str) -> T:
     while time.monotonic() < deadline:
         if found := met():
             return found
-        time.sleep(0.1)
+        time.sleep(0.5)
     raise AssertionError(f"waited in vain for {what}")
 
 
@@ -251,8 +240,8 @@ def test_a_killed_process_fails_the_run_and_the_next_makes_only_what_is_missing(
         )
         (waiting,) = (item for item in slices(work) if item.state is None)
         os.kill(waiting.worker, signal.SIGKILL)
-        said, _ = process.communicate(timeout=120)
-        assert process.returncode == 2, said
+        code, said = process.ended(120)
+        assert code == 2, said
         assert f"process {waiting.worker} was killed by signal 9" in said
         assert "Traceback" not in said
     with open_instance(work) as instance:
@@ -282,8 +271,8 @@ def test_two_runs_make_a_slice_once(in_process: Ran, tmp_path: Path) -> None:
         with work.warehouse.lock(f"{FEED}-{MONTH}-{ONE}"):
             until(lambda: [item.state for item in slices(work)] == [None, None], "both runs at the slice")
         for process in (first, second):
-            said, _ = process.communicate(timeout=120)
-            assert process.returncode == 1, said
+            code, said = process.ended(120)
+            assert code == 1, said
     assert sorted(str(item.state) for item in slices(work)) == ["unchanged", "written"]
     assert files(work) == expected
 

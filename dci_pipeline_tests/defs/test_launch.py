@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
 from multiprocessing.queues import Queue
@@ -20,6 +19,7 @@ from dci_pipeline.path import path
 from dci_pipeline.periods import Period, parse, parse_span, stretches
 from dci_pipeline.settings import Settings
 from dci_pipeline.work import Work
+from dci_pipeline_tests.commands import warm
 from dci_pipeline_tests.conftest import CONTRACTS, land
 from dci_pipeline_tests.defs.conftest import BROKEN, FEED, MONTHS, PARTNER, RULE, Launched
 
@@ -153,8 +153,8 @@ def test_the_run_that_held_a_month_back_ends_failed_and_says_so(
 
 
 def test_progress_is_told_before_and_after_every_partition(launched: Launched) -> None:
-    before = [(step.key, period) for step, period, outcome in launched.seen if outcome is None]
-    after = [(step.key, period) for step, period, outcome in launched.seen if outcome is not None]
+    before = [(key, period) for key, period, outcome in launched.seen if outcome is None]
+    after = [(key, period) for key, period, outcome in launched.seen if outcome is not None]
     assert after == [(outcome.key, outcome.period) for outcome in launched.report.outcomes]
     # What is held back was begun and has no outcome.
     assert [item for item in before if item in set(after)] == after
@@ -287,7 +287,7 @@ def _open(folder: Path, together: Barrier, done: Queue[str]) -> None:
 
 
 def test_two_runs_at_once_may_be_the_first(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = warm(__name__)
     together, done = context.Barrier(3), context.Queue()
     processes = [context.Process(target=_open, args=(tmp_path / "warehouse", together, done)) for _ in range(3)]
     for process in processes:

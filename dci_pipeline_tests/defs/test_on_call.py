@@ -23,7 +23,7 @@ from dci_pipeline_tests.receivers import Hook, hook
 
 pytestmark = [pytest.mark.slow]
 
-MONTHS = parse_span("2018-01:2018-06", "month")
+MONTHS = parse_span("2018-01:2018-05", "month")
 OLD = parse("2018-04", "month")
 FEED, RULE, ROWS = "transactions", "city.known", 60
 

@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from dci_pipeline_tests.defs.conftest import BROKEN, FEED, RULE, Launched
 from dci_pipeline_tests.receivers import free_port
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -111,29 +112,36 @@ def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
     pytest.fail(f"the webserver did not come up:\n{log.read_text(encoding='utf-8', errors='replace')}")
 
 
-@contextmanager
-def visiting(browser: str, address: str, name: str) -> Iterator[Page]:
-    """A page of its own; a picture of how it was left goes to DCI_SCREENSHOTS."""
+@pytest.fixture(scope="module")
+def chromium(browser: str) -> Iterator[Browser]:
+    """The browser, started once; every test has a window of its own that shares nothing with the others."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=browser, args=ARGUMENTS)
         try:
-            context = opened.new_context(base_url=address, viewport={"width": 1700, "height": 1000})
-            context.set_default_timeout(PATIENCE * 1000)
-            page = context.new_page()
-            try:
-                yield page
-            finally:
-                if "DCI_SCREENSHOTS" in os.environ:
-                    page.screenshot(path=Path(os.environ["DCI_SCREENSHOTS"]) / f"{name}.png")
+            yield opened
         finally:
             opened.close()
 
 
+@contextmanager
+def visiting(chromium: Browser, address: str, name: str) -> Iterator[Page]:
+    """A page of its own; a picture of how it was left goes to DCI_SCREENSHOTS."""
+    context = chromium.new_context(base_url=address, viewport={"width": 1700, "height": 1000})
+    context.set_default_timeout(PATIENCE * 1000)
+    page = context.new_page()
+    try:
+        yield page
+    finally:
+        if "DCI_SCREENSHOTS" in os.environ:
+            page.screenshot(path=Path(os.environ["DCI_SCREENSHOTS"]) / f"{name}.png")
+        context.close()
+
+
 @pytest.fixture
-def page(browser: str, server: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    with visiting(browser, server, request.node.name) as made:
+def page(server: str, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with visiting(chromium, server, request.node.name) as made:
         yield made
 
 
@@ -200,24 +208,29 @@ def test_the_run_that_held_a_month_back_says_which_and_why(page: Page, launched:
     shows(page, "contract_rules: 60 of")
 
 
-@pytest.fixture(scope="module")
-def corrected(browser: str, launched: Launched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Work, str]]:
-    """A copy of the warehouse whose corrected delivery has been landed and taken stock of; its pages, with a daemon."""
+def _take_stock(work: Work) -> bool:
+    """The feed alone, as the run of its page or of a sensor would record it."""
     import dagster as dg
 
     from dci_pipeline.defs.assembly import index_definitions
 
+    with dg.DagsterInstance.from_config(str(work.settings.dagster_home)) as instance:
+        job = index_definitions(work).resolve_job_def("dci_periods")
+        key = dg.AssetKey(["dci", "feeds", FEED])
+        return job.execute_in_process(instance=instance, partition_key=BROKEN.key, asset_selection=[key]).success
+
+
+@pytest.fixture(scope="module")
+def corrected(browser: str, launched: Launched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Work, str]]:
+    """A copy of the warehouse whose corrected delivery has been landed and taken stock of; its pages, with a daemon."""
     folder = tmp_path_factory.mktemp("corrected")
     shutil.copytree(launched.work.settings.warehouse, folder / "warehouse")
     settings = Settings(folder / "warehouse", launched.work.settings.contracts, "polars")
     work = Work(settings, "dci")
     land(work, [launched.good])
-    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
-        # The feed alone, as the run of its page or of a sensor would record it.
-        job = index_definitions(work).resolve_job_def("dci_periods")
-        key = dg.AssetKey(["dci", "feeds", FEED])
-        done = job.execute_in_process(instance=instance, partition_key=BROKEN.key, asset_selection=[key])
-        assert done.success
+    # In a thread of its own: in this one the browser's driver has an event loop.
+    with ThreadPoolExecutor(1) as aside:
+        assert aside.submit(_take_stock, work).result()
     log = folder / "daemon.log"
     with serving(settings, folder) as address, log.open("wb") as out:
         workspace = str(PROJECT / "workspace.yaml")
@@ -236,10 +249,10 @@ def corrected(browser: str, launched: Launched, tmp_path_factory: pytest.TempPat
 
 
 def test_a_month_out_of_sync_with_a_corrected_delivery_says_so_and_why(
-    browser: str, corrected: tuple[Work, str]
+    corrected: tuple[Work, str], chromium: Browser
 ) -> None:
     _, address = corrected
-    with visiting(browser, address, "out_of_sync") as page:
+    with visiting(chromium, address, "out_of_sync") as page:
         page.goto(f"/assets/dci/validation/{FEED}?view=partitions&partition={BROKEN.key}")
         shows(page, "Unsynced")
         page.locator(":text('Unsynced'):visible").first.hover()
@@ -247,12 +260,12 @@ def test_a_month_out_of_sync_with_a_corrected_delivery_says_so_and_why(
         shows(page, f"dci / feeds / {FEED}")
 
 
-def test_a_month_launched_by_clicking_is_computed(browser: str, corrected: tuple[Work, str]) -> None:
+def test_a_month_launched_by_clicking_is_computed(corrected: tuple[Work, str], chromium: Browser) -> None:
     import dagster as dg
 
     work, address = corrected
     published = dg.AssetKey(["dci", "marts", "index_month"])
-    with visiting(browser, address, "launched") as page:
+    with visiting(chromium, address, "launched") as page:
         page.goto("/locations/dci_pipeline.definitions/jobs/dci_periods")
         shows(page, "indicators")
         chosen = page.locator(":text('Partition selection'):visible")

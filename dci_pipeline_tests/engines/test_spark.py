@@ -24,6 +24,7 @@ from dci_pipeline.settings import Settings
 from dci_pipeline.steps import validation
 from dci_pipeline.validation.scan import Scan, scan
 from dci_pipeline.work import Work
+from dci_pipeline_tests import shapes
 from dci_pipeline_tests import test_faults as planting
 from dci_pipeline_tests.engines import cluster
 from dci_pipeline_tests.engines.cluster import LOOPBACK, Cluster
@@ -110,58 +111,40 @@ def test_both_workers_work_on_many_small_files(spark: Cluster, tmp_path: Path) -
     assert spark.executors() == executors, "those two and no others"
 
 
-def _skewed(number: int) -> dict[str, Any]:
-    """Nine rows of ten in one town; of one partner ninety-five of a hundred."""
-    return {"town": "A" if number % 10 else "Beta", "partner": PARTNER if number % 20 else "south"}
-
-
-def _copied(number: int) -> dict[str, Any]:
-    """One row in ten repeats the key of the one before it, one in twenty with another value."""
-    if number % 10:
-        return {}
-    return {"record_id": f"r{number - 1}", "visits": (number - 1) % 900 + (number % 20 == 0)} | {
-        "event_date": date(2019, 4, 1 + (number - 1) % 30)
-    }
-
-
-SHAPES: dict[str, tuple[Callable[[int], dict[str, Any]], int]] = {
-    "few places, one partner": (_skewed, 75),
-    "one row in ten a copy": (_copied, 75 + 150),
-    "all rows rejected": (lambda number: {"kind": "noon", "visits": -number}, 1500),
-}
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_deliveries_of_other_shapes(spark: Cluster, shape: str, tmp_path: Path) -> None:
-    change, rejected = SHAPES[shape]
-    rows = [row(number, **{"visits": number % 900} | change(number)) for number in range(1, 1501)]
-    found = assert_all_agree(spark.address, [frame(rows)], tmp_path, contract(tmp_path))
-    assert found.rejected == rejected
-
-
-def committed(work: Work) -> dict[str, bytes]:
-    home = work.settings.warehouse / "dci" / "validation"
-    return {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
-
-
 def work_on(engine: str, folder: Path, parameters: str = "") -> Work:
     return Work(Settings(folder, planting.CONTRACTS, engine, engine_parameters=parameters), "dci")
 
 
-@pytest.mark.parametrize("feed", ["transactions", "government_services"])
+# Every feed of the index once, and every shape: a session costs ten seconds and more, however few the rows are.
+DELIVERED = {
+    "transactions": "even",
+    "government_services": "even",
+    "mobile_traffic": "few cities",
+    "culture_usage": "one large partner",
+    "app_usage": "all rejected",
+    "platform_activity": "many copies",
+    "cloud_usage": "many parts",
+}
+
+
+@pytest.mark.parametrize("feed", DELIVERED)
 def test_every_table_of_a_faulty_delivery_has_the_same_bytes(spark: Cluster, feed: str, tmp_path: Path) -> None:
-    content, truth, _ = planting.planted(feed)
+    sent = shapes.shaped(DELIVERED[feed], feed, 4000)
     made: dict[str, dict[str, bytes]] = {}
     for engine in ("polars", "duckdb", spark.address):
         work = work_on(engine, tmp_path / engine[:2])
-        partner = planting.land(work, feed, content, tmp_path)
-        validation.validate(work, planting.PERIOD, feed=feed)
-        made[engine] = committed(work)
-        counts = work.warehouse.read("validation", f"{feed}_rule_counts", planting.PERIOD, partner=partner)
-        found = dict(counts.filter(pl.col("rule") != "any").select("rule", "unexpected").iter_rows())
-        assert found == {rule: len(rows) for rule, rows in truth.items()}
+        for delivery in sent:
+            shapes.land(work, feed, delivery, tmp_path / "files" / delivery.partner)
+        validation.validate(work, shapes.PERIOD, feed=feed)
+        for delivery in sent:
+            shapes.check(work, feed, delivery)
+        made[engine] = shapes.committed(work)
     assert len(made["polars"]) > 6
     assert made[spark.address] == made["duckdb"] == made["polars"]
+
+
+def test_every_feed_and_every_shape_is_delivered() -> None:
+    assert sorted(DELIVERED) == planting.FEEDS and set(DELIVERED.values()) == set(shapes.SHAPES)
 
 
 def _aliases(*names: tuple[str, str]) -> pl.DataFrame:
@@ -384,7 +367,7 @@ def test_an_engine_out_of_reach_ends_the_run(client: None, taken: bool, paramete
     assert address in str(error.value) and "DCI_ENGINE" in error.value.todo
     assert SECRET not in repr((error.value, error.value.__context__, work.settings))
     assert not list((tmp_path / "warehouse").rglob("validation/*/part.parquet")), "no other engine did its work"
-    assert committed(work) == {}
+    assert shapes.committed(work) == {}
 
 
 def test_a_server_lost_on_the_way_ends_the_run(spark: Cluster, tmp_path: Path) -> None:

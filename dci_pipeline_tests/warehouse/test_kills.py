@@ -6,7 +6,6 @@ The instants come from a seed that a failure prints.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -27,6 +26,7 @@ from dci_pipeline.warehouse import catalogue, deliveries, places
 from dci_pipeline.warehouse.layout import RECEIPT, RECEIPT_COPY, Layout
 from dci_pipeline.warehouse.receipts import is_whole, receipt_is_whole
 from dci_pipeline.warehouse.store import Warehouse
+from dci_pipeline_tests.commands import warm
 from dci_pipeline_tests.conftest import CONTRACTS
 
 KILLS, SEED = 200, 20260508
@@ -150,9 +150,7 @@ def content(root: Path) -> dict[str, object]:
 
 @pytest.mark.slow
 def test_nothing_is_lost_or_partial_after_two_hundred_kills(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("forkserver")
-    # One warm process is forked for every kill: the libraries are loaded once.
-    context.set_forkserver_preload([__name__])
+    context = warm(__name__)
     root, sent, log = tmp_path / "warehouse", tmp_path / "sent", tmp_path / "log"
     sent.mkdir()
     known, chance = framework(), random.Random(SEED)

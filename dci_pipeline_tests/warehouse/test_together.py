@@ -16,6 +16,7 @@ from dci_pipeline.warehouse import catalogue
 from dci_pipeline.warehouse.locks import lock, remove_unheld
 from dci_pipeline.warehouse.store import Warehouse
 from dci_pipeline.work import Work
+from dci_pipeline_tests.commands import warm
 from dci_pipeline_tests.conftest import MONTHS, Build
 from dci_pipeline_tests.warehouse.test_kills import TABLES, framework, generation
 
@@ -53,8 +54,7 @@ def test_eight_readers_during_twenty_publishes_see_no_error_and_no_mixture(tmp_p
         assert catalogue.build(warehouse, known).changed
 
     publish(0)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context = warm(__name__)
     stop, found = context.Event(), context.Queue()
     readers = [
         context.Process(target=read_on, args=(warehouse.layout.catalogue, stop, found, number % 4 == 0))

@@ -16,6 +16,9 @@ from dci_pipeline.steps import spans
 from dci_pipeline.steps.commits import commit, versions_of
 from dci_pipeline.work import Outcome, Work
 
+# A period is compared with the same one a year before, and with the first of its half-year.
+_KEPT = 24
+
 
 def of_period(work: Work, period: Period | None) -> Outcome:
     """App categories of one period; penetration is compared with the first period of its half-year."""
@@ -81,12 +84,21 @@ def _rows(work: Work, apps: AppCategories, span: spans.Compared, key: pl.Expr, b
         year_before=_pairs(work, apps, span.before) if span.before else None,
         change=change,
         status=status,
-        scopes=Scopes(work.geography.members_at(span.last), work.types, work.framework.nation["code"]),
+        scopes=work.once("scopes", work.geography.members_hash(span.last), lambda: _scopes(work, span.last)),
         whole=span.whole,
     ).with_columns(key)
 
 
+def _scopes(work: Work, at: Period) -> Scopes:
+    return Scopes(work.geography.members_at(at), work.types, work.framework.nation["code"])
+
+
 def _pairs(work: Work, apps: AppCategories, items: list[Period]) -> pl.DataFrame:
+    key = versions_of(work, "indicators", "members", items) | versions_of(work, "indicators", "values", items)
+    return work.once("pairs", tuple(key.items()), lambda: _read_pairs(work, apps, items), most=_KEPT)
+
+
+def _read_pairs(work: Work, apps: AppCategories, items: list[Period]) -> pl.DataFrame:
     users, seconds = _breakdown(work, apps, apps.users), _breakdown(work, apps, apps.seconds)
     leaf = next(leaf for leaf in work.framework.leaves if leaf.node == apps.users)
     return pairs(

@@ -24,7 +24,7 @@ def of_year(work: Work, period: Period | None) -> Outcome:
     """The year's exhibits, with those of its halves and months, from whatever of their tables is published."""
     assert period is not None
     contract = work.framework.table(TABLE)
-    exhibits = read_exhibits(work.framework, work.geography)
+    exhibits = work.once("exhibits", None, lambda: read_exhibits(work.framework, work.geography))
     parts = _partitions(work, exhibits, period)
     at = period.parts(work.framework.cadence)[-1]
     inputs = {

@@ -13,6 +13,9 @@ from dci_pipeline.steps import spans
 from dci_pipeline.steps.commits import commit, versions_of
 from dci_pipeline.work import Outcome, Work
 
+# A period is compared with the same one a year before, and begins or ends its half and its year.
+_KEPT = 48
+
 
 def of_period(work: Work, period: Period | None) -> Outcome:
     """The key indicators of one period."""
@@ -76,13 +79,18 @@ def _rows(work: Work, span: spans.Compared) -> pl.DataFrame:
 
 
 def _span(work: Work, items: list[Period], at: Period) -> Span:
+    key = (work.geography.members_hash(at), *versions_of(work, "normalise", "shares", items).items())
+    amounts = work.once("amounts", key, lambda: _amounts(work, items, at), most=_KEPT)
+    return Span(amounts, sum((item.end - item.start).days for item in items))
+
+
+def _amounts(work: Work, items: list[Period], at: Period) -> pl.DataFrame:
     places = volumes.place_amounts(
         work.warehouse.read("normalise", "shares", items), kinds=_kinds(work), periods=len(items)
     )
-    amounts = volumes.entity_amounts(
+    return volumes.entity_amounts(
         places, members=work.geography.members_at(at), types=work.types, nation=work.framework.nation["code"]
     )
-    return Span(amounts, sum((item.end - item.start).days for item in items))
 
 
 def _parts(work: Work, span: Period) -> list[Period]:
