@@ -13,7 +13,8 @@ import narwhals  # noqa: F401
 import polars  # noqa: F401
 
 import dci_pipeline.cli.app
-import dci_pipeline.defs.launch  # noqa: F401
+import dci_pipeline.defs.launch
+import dci_pipeline.feeds.typing  # noqa: F401
 import dci_pipeline_tests.commands  # noqa: F401
 
 # What is here now is never collected: a look at it would copy its pages in every process forked.
