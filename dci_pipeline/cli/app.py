@@ -23,6 +23,7 @@ from dci_pipeline.cli import (
     demo,
     doctor,
     due,
+    export,
     gc,
     impact,
     land,
@@ -127,6 +128,7 @@ app.command(rich_help_panel=PATH, epilog=run.EXAMPLES)(run.run)
 app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
 app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
+app.add_typer(export.commands, name="export", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)
 app.command(rich_help_panel=LOOK, epilog=alert.EXAMPLES)(alert.alert)
 app.add_typer(contract.commands, name="contract", rich_help_panel=LOOK)

@@ -69,7 +69,7 @@ def sql(
     name = options.chosen_index(settings, index)
     if query == "-":
         query = sys.stdin.read()
-    with _published(Layout(settings.warehouse, name), name) as connection, _understood():
+    with published_file(Layout(settings.warehouse, name), name) as connection, _understood():
         if describe is not None:
             _describe(connection, describe)
         elif query is None or not query.strip():
@@ -79,7 +79,8 @@ def sql(
 
 
 @contextmanager
-def _published(layout: Layout, index: str) -> Iterator[DuckDBPyConnection]:
+def published_file(layout: Layout, index: str) -> Iterator[DuckDBPyConnection]:
+    """The published tables, opened to be read and closed to anything else. Raises Finding when there are none."""
     import duckdb
 
     from dci_pipeline.warehouse.published import opened
