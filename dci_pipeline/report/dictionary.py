@@ -12,9 +12,9 @@ COMMAND = "dci contract dictionary"
 _INTRODUCTION = f"""\
 # Data dictionary
 
-Made from the contracts under `data_contracts/INDEX/marts/` by `{COMMAND}`; a change belongs there, not here. The same
-words stand as comments on the tables and columns of the published DuckDB file. Numbers are unrounded. A column of the
-key is marked *; one that may be empty says so.
+Made from the contracts under `data_contracts/INDEX/marts/` by `{COMMAND}`; a change belongs there,
+not here. The same words stand as comments on the tables and columns of the published DuckDB file. Numbers are
+unrounded. A column of the key is marked *; one that may be empty says so.
 """
 
 
