@@ -18,6 +18,7 @@ from dci_pipeline.cli import (
     alert,
     check,
     collect,
+    compare,
     contract,
     corrections,
     demo,
@@ -127,6 +128,7 @@ app.command(rich_help_panel=PATH, epilog=due.EXAMPLES)(due.due)
 app.command(rich_help_panel=PATH, epilog=run.EXAMPLES)(run.run)
 app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
 app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
+app.command("compare-methods", rich_help_panel=LOOK, epilog=compare.EXAMPLES)(compare.compare_methods)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
 app.add_typer(export.commands, name="export", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)
