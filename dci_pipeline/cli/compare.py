@@ -60,6 +60,7 @@ def compare_methods(
     wanted = options.chosen_periods(work.framework, first, last, months)
     for table in TABLES:
         work.framework.table(table)
+    ready = _periods(work, wanted)
     with apart(work.warehouse.layout, ("before", "after"), tables=TABLES) as roots:
         definitions = [_opened(work, roots[0], work.framework.folder), _opened(work, roots[1], other)]
         if definitions[1].framework.cadence != work.framework.cadence:
@@ -69,7 +70,7 @@ def compare_methods(
                 found=definitions[1].framework.cadence,
                 expected=work.framework.cadence,
             )
-        periods = [_periods(item, wanted) for item in definitions]
+        periods = [ready, _periods(definitions[1], wanted)]
         years = _years(wanted or [*periods[0], *periods[1]])
         before, after = (_tried(item, of, years) for item, of in zip(definitions, periods, strict=True))
         beside = methods.side_by_side(before.levels, after.levels)
@@ -78,7 +79,7 @@ def compare_methods(
             said = document(definitions, (before, after), beside, weights, other=other, top=top)
             typer.echo(json.dumps(said, ensure_ascii=False, indent=1))
         else:
-            show(definitions, (before, after), beside, weights, other=other, top=top)
+            show(definitions, (before, after), beside, weights, folders=(work.framework.folder, other), top=top)
 
 
 def _opened(work: Work, root: Path, folder: Path) -> Work:

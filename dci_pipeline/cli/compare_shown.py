@@ -56,7 +56,7 @@ def show(
     beside: pl.DataFrame,
     weights: pl.DataFrame,
     *,
-    other: Path,
+    folders: tuple[Path, Path],
     top: int,
 ) -> None:
     """The same in tables: the roots in every year, of the rest the last year."""
@@ -65,7 +65,7 @@ def show(
     framework = definitions[0].framework
     years, roots = sorted(beside["year"].unique().to_list()), _roots(definitions)
     screen.say(
-        f"{framework.index}: {framework.folder} (before) and {other} (after), {years[0]} to {years[-1]}", style="bold"
+        f"{framework.index}: {folders[0]} (before) and {folders[1]} (after), {years[0]} to {years[-1]}", style="bold"
     )
     _held(trials)
     if methods.nothing_moves(beside, weights):

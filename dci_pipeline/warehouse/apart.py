@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dci_pipeline.periods import Period
 from dci_pipeline.warehouse import objects
+from dci_pipeline.warehouse.formats import settle
 from dci_pipeline.warehouse.layout import Layout
 from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.store import Warehouse
@@ -29,6 +30,7 @@ def apart(layout: Layout, names: Iterable[str], *, tables: Iterable[str]) -> Ite
     with place(layout) as own:
         roots = [own.folder / name for name in names]
         for root in roots:
+            settle(root)
             for stage in (*_STAGES, *(f"marts/{table}" for table in tables)):
                 _link(layout.home / stage, root / layout.index / stage)
         yield roots

@@ -157,13 +157,15 @@ def test_other_weights_move_points_as_the_formula_says_and_no_share(dci: Dci, ot
     assert cities["largest_rank_change"] == max(abs(row["rank_change"]) for row in said["largest_rank_changes"])
 
 
-def test_the_tables_show_what_moves(dci: Dci, other: Path) -> None:
+def test_the_tables_show_what_moves(dci: Dci, other: Path, computed: Path) -> None:
     weigh(other, "transactions", 5)
     result = dci("compare-methods", "--with", other, "--top", 3)
     assert result.code == 0, result.all
     for title in ("Level of the nation", "Effective weights, 2018", "Ranks, 2018", "Points that move most", "Kendall"):
         assert title in result.out
     assert "Nothing was published" in result.out
+    assert result.err.strip() == ""
+    assert f"{computed / 'data_contracts' / 'dci'} (before) and {other} (after), 2018 to 2018" in result.out
 
 
 def test_a_smaller_basket_has_no_weight_for_what_is_not_in_it(dci: Dci, other: Path) -> None:
@@ -195,6 +197,18 @@ def test_what_one_definition_holds_back_is_not_taken_from_the_other(dci: Dci, ot
     ]
     assert root["points_before"] == pytest.approx(sum(months) / 5)
     assert root["points_after"] == pytest.approx(sum(months[2:]) / 3)
+
+
+def test_another_contract_of_a_feed_is_validated_anew(dci: Dci, other: Path) -> None:
+    path = other / "feeds" / "transactions.yaml"
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    (thresholds,) = [item for item in raw["customProperties"] if item["property"] == "thresholds"]
+    thresholds["value"]["every_rule"]["at_most"] = 7
+    path.write_text(yaml.safe_dump(raw, allow_unicode=True), encoding="utf-8")
+    said = compared(dci, "--with", other)
+    assert said["computed"][0] == {}
+    assert said["computed"][1]["validation/transactions"] == len(MONTHS)
+    assert said["same"] is True
 
 
 def test_a_range_ends_the_year_earlier(dci: Dci, other: Path, computed: Path) -> None:
@@ -242,3 +256,4 @@ def test_nothing_to_compare_is_said(dci: Dci, other: Path, home: Path, monkeypat
     result = dci("compare-methods", "--with", other)
     assert result.code == 2
     assert "no period is complete" in result.err
+    assert not (home / "empty").exists()
