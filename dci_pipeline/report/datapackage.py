@@ -55,11 +55,16 @@ def _resource(file: DataFile) -> dict[str, object]:
         "hash": f"sha256:{file.sha256}",
         "rows": file.rows,
         "contract_version": table.version,
-        "schema": {
-            "fields": [_field(column) for column in table.columns],
-            "primaryKey": list(table.key),
-            "missingValues": [""],
-        },
+        "schema": schema(table),
+    }
+
+
+def schema(table: TableContract) -> dict[str, object]:
+    """What a contract says of a table's columns, as a Frictionless Table Schema: whatever form its file has."""
+    return {
+        "fields": [_field(column) for column in table.columns],
+        "primaryKey": list(table.key),
+        "missingValues": [""],
     }
 
 
