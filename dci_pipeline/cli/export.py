@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dci_pipeline.cli import options, screen
-from dci_pipeline.cli.published_rows import Taken, rows_of, taken
-from dci_pipeline.cli.sql import published_file
+from dci_pipeline.cli.published_rows import Taken, published_file, rows_of, taken
 from dci_pipeline.findings import Finding
 from dci_pipeline.report.cells import RULE, neutral
 
@@ -66,7 +65,7 @@ def xlsx(
     wanted = options.chosen_periods(work.framework, first, last, months)
     if out.is_dir() or out.suffix.lower() != ".xlsx":
         raise Finding("not a workbook's name", where="--out", found=str(out), expected="a file that ends in .xlsx")
-    with _new_beside(out) as scratch, published_file(work.warehouse.layout, work.index) as connection:
+    with _new_beside(out) as scratch, published_file(work.warehouse.layout) as connection:
         chosen = taken(connection, work.framework, table, wanted)
         made = [sheet for item in chosen for sheet in sheets(item.table, item.column, item.rows)]
         with _progress(sum(sheet.rows for sheet in made)) as told:
@@ -109,7 +108,7 @@ def csv(
             expected="a new or empty folder",
             todo="give another folder, or take that one away",
         )
-    with _new_beside(out) as scratch, published_file(work.warehouse.layout, work.index) as connection:
+    with _new_beside(out) as scratch, published_file(work.warehouse.layout) as connection:
         chosen = taken(connection, work.framework, table, wanted)
         folder = scratch / out.name
         folder.mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dci_pipeline.contracts import TableContract
     from dci_pipeline.framework import Framework
     from dci_pipeline.periods import Period
+    from dci_pipeline.warehouse.layout import Layout
 
 _BATCH = 10_000
 
@@ -32,6 +34,37 @@ class Taken:
     def values(self) -> tuple[object, ...] | None:
         """The values of the period that are wanted, None for a table without one."""
         return None if self.column is None else tuple(self.rows)
+
+
+@contextmanager
+def published_file(layout: Layout) -> Iterator[DuckDBPyConnection]:
+    """The published tables, opened to be read. Raises Finding when there are none, or the file does not open."""
+    import duckdb
+
+    from dci_pipeline.warehouse.published import opened
+
+    if not layout.catalogue.is_file():
+        raise Finding(
+            "nothing is published yet",
+            where=str(layout.catalogue),
+            found="no such file",
+            expected="the published tables",
+            todo=f"dci run --index {layout.index}, or dci demo for a first try",
+        )
+    try:
+        connection = duckdb.connect(str(opened(layout)), read_only=True)
+    except duckdb.Error as error:
+        raise Finding(
+            "the published file does not open",
+            where=str(layout.catalogue),
+            found=" ".join(str(error).split()),
+            expected="a DuckDB file",
+            todo=f"delete it and publish again: dci run --index {layout.index}",
+        ) from error
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 def taken(

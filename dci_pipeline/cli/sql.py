@@ -69,7 +69,7 @@ def sql(
     name = options.chosen_index(settings, index)
     if query == "-":
         query = sys.stdin.read()
-    with published_file(Layout(settings.warehouse, name), name) as connection, _understood():
+    with _published(Layout(settings.warehouse, name), name) as connection, _understood():
         if describe is not None:
             _describe(connection, describe)
         elif query is None or not query.strip():
@@ -79,8 +79,7 @@ def sql(
 
 
 @contextmanager
-def published_file(layout: Layout, index: str) -> Iterator[DuckDBPyConnection]:
-    """The published tables, opened to be read and closed to anything else. Raises Finding when there are none."""
+def _published(layout: Layout, index: str) -> Iterator[DuckDBPyConnection]:
     import duckdb
 
     from dci_pipeline.warehouse.published import opened

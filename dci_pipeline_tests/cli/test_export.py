@@ -234,6 +234,13 @@ def test_nothing_published_is_said(dci: Dci, home: Path) -> None:
     assert "nothing is published yet" in result.err
 
 
+def test_a_damaged_file_is_said(dci: Dci, published: Path) -> None:
+    (published / "warehouse" / "dci.duckdb").write_bytes(b"no database")
+    result = dci("export", "csv", "--out", published / "out")
+    assert result.code == 2
+    assert "the published file does not open" in result.err
+
+
 @pytest.mark.slow
 def test_a_computed_index_is_exported_as_it_is_published(
     dci: Dci, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
