@@ -115,7 +115,7 @@ def csv(
         with _progress(sum(sum(item.rows.values()) for item in chosen)) as told:
             files = [_write_table(folder, item, connection, told) for item in chosen]
         said = datapackage.descriptor(
-            work.index.replace("_", "-").lower(),
+            work.index.lower(),
             title=_title(work),
             description=f"Published tables, {_periods(work, chosen, wanted) or 'no period'}. {RULE}",
             files=files,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The day files in a packed folder bear when none is meant; the clock would make each workbook another one.
 _NO_DAY = datetime(1980, 1, 1)
-_WIDTHS = (26, 26, 30, 14, 40, 40, 60, 60, 60)
+_WIDTHS = (26, 44, 30, 14, 40, 60, 60, 60, 60)
 
 
 def write_workbook(
@@ -46,7 +46,8 @@ def write_workbook(
     )
     book.set_properties({"title": title, "created": _NO_DAY})
     bold = book.add_format({"bold": True})
-    _notes(book.add_worksheet(NOTES), bold, notes(title, made, periods, about))
+    plain = book.add_format({"text_wrap": True, "valign": "top"})
+    _notes(book.add_worksheet(NOTES), bold, plain, notes(title, made, periods, about))
     formats = {code: book.add_format({"num_format": code}) for code in _codes(made)}
     for sheet in made:
         _sheet(book.add_worksheet(sheet.name), sheet, bold, formats, connection, told)
@@ -58,12 +59,12 @@ def _codes(made: Sequence[Sheet]) -> list[str]:
     return list(dict.fromkeys(code for code in found if code is not None))
 
 
-def _notes(sheet: Any, bold: object, rows: Any) -> None:
+def _notes(sheet: Any, bold: object, plain: object, rows: Any) -> None:
     for number, characters in enumerate(_WIDTHS):
         sheet.set_column(number, number, characters)
     for row, (heading, cells) in enumerate(rows):
         for column, text in enumerate(cells):
-            sheet.write_string(row, column, neutral(text), bold if heading else None)
+            sheet.write_string(row, column, neutral(text), bold if heading else plain)
 
 
 def _sheet(
