@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import hashlib
 import json
 from datetime import date, datetime
@@ -232,6 +233,27 @@ def test_nothing_published_is_said(dci: Dci, home: Path) -> None:
     result = dci("export", "csv", "--out", home / "out")
     assert result.code == 2
     assert "nothing is published yet" in result.err
+
+
+NO_CELL = {
+    "a text longer than a cell": ("xlsx", "alias", "repeat('x', 40000)", "a text that is longer than a cell"),
+    "a number that is none": ("xlsx", "index_year", "'nan'::DOUBLE", "a number that is none"),
+    "one that has no end": ("csv", "index_year", "'inf'::DOUBLE", "a number that is none"),
+}
+
+
+@pytest.mark.parametrize("case", NO_CELL)
+def test_a_value_that_cannot_be_written_stops_the_export(dci: Dci, published: Path, case: str) -> None:
+    form, name, bad, said = NO_CELL[case]
+    column = "points" if name == "index_year" else "alias"
+    with duckdb.connect(str(published / "warehouse" / "dci.duckdb")) as connection:
+        connection.execute(f'UPDATE "{name}" SET "{column}" = {bad}')
+    result = dci("export", form, "--out", published / f"out{'.xlsx' if form == 'xlsx' else ''}", "--table", name)
+    gc.collect()
+    assert result.code == 2
+    assert said in result.err
+    assert f"{column}" in result.err
+    assert [path.name for path in published.iterdir()] == ["warehouse"]
 
 
 def test_a_damaged_file_is_said(dci: Dci, published: Path) -> None:
