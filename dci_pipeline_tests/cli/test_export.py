@@ -22,7 +22,9 @@ from dci_pipeline.report.cells import restored
 from dci_pipeline_tests.cli.conftest import Dci
 from dci_pipeline_tests.conftest import CONTRACTS, World
 
-TABLES = read_framework(CONTRACTS, "dci").tables
+INDEXES = {path.parent.name: path for path in sorted(CONTRACTS.glob("*/index.yaml"))}
+OF = {index: read_framework(CONTRACTS, index).tables for index in INDEXES}
+TABLES = OF["dci"]
 KINDS = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "date": "DATE", "boolean": "BOOLEAN"}
 MONTHS = [date(2018, 1, 1), date(2018, 2, 1), date(2019, 1, 1)]
 FORMULAS = ['=HYPERLINK("x")', "+1", "-1", "@SUM(1)", "'=1", 'a "quoted", text', "two\nlines", "成都"]
@@ -36,6 +38,8 @@ def value(name: str, kind: str, row: int, *, required: bool) -> object:
         return MONTHS[row % 3].year
     if name == "period":
         return f"{MONTHS[row % 3]:%Y-%m}"
+    if name == "quarter":
+        return date(MONTHS[row % 3].year, 1 + 3 * (row % 2), 1)
     if kind == "date":
         return MONTHS[row % 3]
     if not required and row == len(FORMULAS) - 1:
@@ -47,11 +51,12 @@ def value(name: str, kind: str, row: int, *, required: bool) -> object:
 
 @pytest.fixture
 def published(home: Path) -> Path:
-    """A published file with every table of the contracts, eight rows in each."""
+    """A published file of every index with every table of the contracts, eight rows in each."""
     (home / "warehouse").mkdir()
-    with duckdb.connect(str(home / "warehouse" / "dci.duckdb")) as connection:
-        for table in TABLES.values():
-            fill(connection, table)
+    for index, tables in OF.items():
+        with duckdb.connect(str(home / "warehouse" / f"{index}.duckdb")) as connection:
+            for table in tables.values():
+                fill(connection, table)
     return home
 
 
@@ -120,11 +125,12 @@ def test_a_workbook_made_again_is_the_same_and_takes_the_place_of_the_first(dci:
     assert sorted(path.name for path in published.iterdir()) == ["a.xlsx", "warehouse"]
 
 
-def test_csv_files_are_valid_by_their_datapackage(dci: Dci, published: Path) -> None:
-    result = dci("export", "csv", "--out", published / "out")
+@pytest.mark.parametrize("index", INDEXES)
+def test_csv_files_are_valid_by_their_datapackage(dci: Dci, published: Path, index: str) -> None:
+    result = dci("export", "csv", "--out", published / "out", "--index", index)
     assert result.code == 0, result.all
     package = json.loads((published / "out" / "datapackage.json").read_text(encoding="utf-8"))
-    assert [item["name"] for item in package["resources"]] == sorted(TABLES)
+    assert [item["name"] for item in package["resources"]] == sorted(OF[index])
     report = frictionless.validate(str(published / "out" / "datapackage.json"))
     # Only the key is made up here: eight rows of the same few values are no rows of a table.
     assert {row[0] for row in report.flatten(["type"])} <= {"primary-key"}
@@ -133,7 +139,7 @@ def test_csv_files_are_valid_by_their_datapackage(dci: Dci, published: Path) -> 
         assert item["bytes"] == len(content)
         assert item["hash"] == "sha256:" + hashlib.sha256(content).hexdigest()
         assert content.count(b"\r\n") == len(FORMULAS) + 1
-        table = TABLES[item["name"]]
+        table = OF[index][item["name"]]
         assert item["schema"]["primaryKey"] == list(table.key)
         fields = {field["name"]: field for field in item["schema"]["fields"]}
         for column in table.columns:
@@ -179,6 +185,15 @@ def test_a_range_takes_the_spans_that_touch_it(dci: Dci, published: Path) -> Non
     nothing = dci("export", "csv", "--out", published / "none", "--months", "2030-01", "--table", "index_month")
     assert nothing.code == 0, nothing.all
     assert (published / "none" / "index_month.csv").read_text(encoding="utf-8").count("\n") == 1
+
+
+def test_a_range_of_quarters_takes_what_touches_it(dci: Dci, published: Path) -> None:
+    chosen = ("--index", "pulse", "--table", "index_quarter", "--table", "index_half")
+    result = dci("export", "csv", "--out", published / "out", "--months", "2018Q1", *chosen)
+    assert result.code == 0, result.all
+    found = list(csv.DictReader((published / "out" / "index_quarter.csv").open(encoding="utf-8")))
+    assert {row["quarter"] for row in found} == {"2018-01-01"}
+    assert (published / "out" / "index_half.csv").read_text(encoding="utf-8").count("2018H1") == 6
 
 
 def test_a_table_longer_than_a_sheet_is_cut_by_year(dci: Dci, published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
