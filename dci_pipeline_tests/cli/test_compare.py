@@ -199,6 +199,14 @@ def test_what_one_definition_holds_back_is_not_taken_from_the_other(dci: Dci, ot
     assert root["points_after"] == pytest.approx(sum(months[2:]) / 3)
 
 
+def test_a_definition_that_holds_everything_back_is_no_comparison(dci: Dci, other: Path) -> None:
+    edit(other, start="2018-06")
+    result = dci("compare-methods", "--with", other)
+    assert result.code == 1
+    assert "no year can be computed" in result.err
+    assert "before the first link" in result.err
+
+
 def test_another_contract_of_a_feed_is_validated_anew(dci: Dci, other: Path) -> None:
     path = other / "feeds" / "transactions.yaml"
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
