@@ -211,6 +211,8 @@ def read_table(path: Path, *, index: str) -> TableContract:
         label=str(body.get("businessName", "")),
         columns=tuple(columns),
         sha256=content_hash(raw),
+        **{part: sentence(raw.get("description", {}).get(part)) for part in ("purpose", "usage", "limitations")},
+        grain=sentence(body.get("dataGranularityDescription")),
     )
 
 

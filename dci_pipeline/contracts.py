@@ -207,6 +207,11 @@ class TableContract:
     label: str
     columns: tuple[TableColumn, ...]
     sha256: str
+    # The three parts of the description, and what one row is.
+    purpose: str = ""
+    usage: str = ""
+    limitations: str = ""
+    grain: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -18,12 +18,14 @@ from dci_pipeline.cli import (
     alert,
     check,
     collect,
+    compare,
     contract,
     corrections,
     demo,
     doctor,
     due,
     explain,
+    export,
     gc,
     impact,
     land,
@@ -128,7 +130,9 @@ app.command(rich_help_panel=PATH, epilog=run.EXAMPLES)(run.run)
 app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
 app.command(rich_help_panel=LOOK, epilog=explain.EXAMPLES)(explain.explain)
 app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
+app.command("compare-methods", rich_help_panel=LOOK, epilog=compare.EXAMPLES)(compare.compare_methods)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
+app.add_typer(export.commands, name="export", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)
 app.command(rich_help_panel=LOOK, epilog=alert.EXAMPLES)(alert.alert)
 app.add_typer(contract.commands, name="contract", rich_help_panel=LOOK)

@@ -1,4 +1,4 @@
-"""`dci contract`: draft a contract from a file, show one, and check that all of an index hold together."""
+"""`dci contract`: draft one from a file, show one, check that all of an index hold together, the data dictionary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 commands = typer.Typer(
     no_args_is_help=True,
     help="Contracts: what partners promise to send, in Open Data Contract "
-    "Standard files. Draft one from a file, show one, check them all.",
+    "Standard files, and what is published. Draft one from a file, show one, check them all.",
     epilog="Example: dci contract check",
 )
 
@@ -319,3 +319,35 @@ def _simulation(path: Path) -> str:
 
     profile = read_profile(read_yaml(path), "/".join(path.parts[-2:]))
     return f"{screen.count(len(profile.feeds), 'feed')}, levels of {profile.first}"
+
+
+@commands.command(epilog="Example: dci contract dictionary --out docs/data_dictionary.md")
+def dictionary(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", show_default=False, help="Write the page there instead of printing it."),
+    ] = None,
+    index: options.Index = None,
+) -> None:
+    """The data dictionary: what every published table and column means, made from the tables' contracts.
+
+    Of one index, or of all when none is named. A page that is there is written anew.
+    """
+    from dci_pipeline.framework_files import read_framework
+    from dci_pipeline.report.dictionary import Described
+    from dci_pipeline.report.dictionary import dictionary as page
+    from dci_pipeline.settings import read_settings
+
+    settings = read_settings()
+    names = settings.indexes() if index is None else [options.chosen_index(settings, index)]
+    found = [read_framework(settings.contracts, name) for name in names]
+    text = page([Described(item.index, item.name_zh, item.name_en, list(item.tables.values())) for item in found])
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    if not out.absolute().parent.is_dir():
+        raise Finding("no such folder", where=str(out.parent), todo="make the folder, or give another path")
+    beside = out.with_name(f".{out.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(out)
+    screen.say(f"Written: {out}")
