@@ -13,7 +13,7 @@ import yaml
 
 PACKAGE = Path(__file__).resolve().parent.parent / "dci_pipeline"
 CONTRACTS = PACKAGE.parent / "data_contracts"
-STAGES = ("feeds", "validation", "indicators", "normalise", "weight", "index", "marts", "report")
+STAGES = ("feeds", "validation", "indicators", "normalise", "weight", "index", "marts", "releases", "report")
 DISK = {
     "open",
     "read_bytes",

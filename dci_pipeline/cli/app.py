@@ -21,17 +21,20 @@ from dci_pipeline.cli import (
     contract,
     corrections,
     demo,
+    diff,
     doctor,
     due,
     gc,
     impact,
     land,
     published,
+    release,
     run,
     screen,
     simulate,
     sql,
     ui,
+    verify,
 )
 from dci_pipeline.findings import Conflict, Finding, Held
 
@@ -124,7 +127,10 @@ app.command(rich_help_panel=PATH, epilog=land.EXAMPLES)(land.land)
 app.command(rich_help_panel=PATH, epilog=collect.EXAMPLES)(collect.collect)
 app.command(rich_help_panel=PATH, epilog=due.EXAMPLES)(due.due)
 app.command(rich_help_panel=PATH, epilog=run.EXAMPLES)(run.run)
+app.command(rich_help_panel=PATH, epilog=release.EXAMPLES)(release.release)
 app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
+app.command(rich_help_panel=LOOK, epilog=diff.EXAMPLES)(diff.diff)
+app.command(rich_help_panel=LOOK, epilog=verify.EXAMPLES)(verify.verify)
 app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)
