@@ -177,7 +177,7 @@ def _notes(work: Work, said: dict[str, Any], told: dict[str, Any], note: str, ga
     facts = [
         f"Released {said['vintage']}, up to {said['period']}",
         f"Code {said['code']['version']} ({said['code']['sources']})",
-        f"{len(said['resources'])} tables, {sum(item['rows'] for item in said['resources']):,} rows, "
+        f"{len(said['resources'])} tables, {sum(item['rowCount'] for item in said['resources']):,} rows, "
         f"made of {len(said['deliveries']):,} deliveries",
     ]
     if said["supersedes"]:
