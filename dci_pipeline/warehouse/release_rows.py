@@ -169,7 +169,11 @@ def _stretches(before: State, after: State, table: str) -> list[int] | list[None
     keys = {tuple(state.resources[table]["schema"]["primaryKey"]) for state in held}
     time = time_column(next(iter(keys)))
     # A text that names spans of several years is not kept by one year.
-    if len(keys) > 1 or time in (None, "period") or max(state.resources[table]["rowCount"] for state in held) <= _AT_ONCE:
+    if (
+        len(keys) > 1
+        or time in (None, "period")
+        or max(state.resources[table]["rowCount"] for state in held) <= _AT_ONCE
+    ):
         return [None]
     return sorted({year for state in held for year in state.years(table)})
 
