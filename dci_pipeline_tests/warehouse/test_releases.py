@@ -386,8 +386,10 @@ def test_a_validator_accepts_the_package_and_misses_no_changed_byte(work: Work) 
     table.chmod(0o644)
     content = table.read_bytes()
     table.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    errors = frictionless.validate(str(release.folder / "datapackage.json")).flatten(["name", "type"])
-    assert ["index_year", "hash-count"] in errors
+    again = frictionless.validate(str(release.folder / "datapackage.json"))
+    assert {task.name: [error.type for error in task.errors] for task in again.tasks if not task.valid} == {
+        "index_year": ["hash-count"]
+    }
 
 
 def test_the_duckdb_file_is_one_that_duckdb_1_reads_and_explains_itself(work: Work) -> None:
