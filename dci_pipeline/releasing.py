@@ -13,9 +13,11 @@ from typing import Any
 
 from dci_pipeline import __version__, plan, refresh
 from dci_pipeline.findings import Conflict, Finding, Held
+from dci_pipeline.path import path
 from dci_pipeline.periods import Period
 from dci_pipeline.releases import notes, package
-from dci_pipeline.warehouse import catalogue, release_files, releases
+from dci_pipeline.releases.revisions import TABLE
+from dci_pipeline.warehouse import catalogue, release_files, release_revisions, releases
 from dci_pipeline.warehouse.objects import refuse
 from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.release_files import DIFF, NOTES, PACKAGE, Release
@@ -36,54 +38,85 @@ class Made:
 
 
 def release(work: Work, period: Period, *, vintage: date, note: str = "", progress: Progress = lambda _: None) -> Made:
-    """Freeze what is published up to `period`. Raises Finding for what is out of date, Held for a period held back."""
+    """Freeze what is published up to `period`. Raises Finding for what is out of date, Held for a period held back.
+
+    Afterwards the published table of revisions holds what this release revised.
+    """
+    refuse(work.warehouse.layout.root, "releasing", "copy the warehouse to a disk and release there")
+    with work.warehouse.lock("release"):
+        made = _release(work, period, vintage=vintage, note=note, progress=progress)
+    if TABLE in work.framework.tables:
+        progress("published file")
+        for step in path(work.framework):
+            if step.key in (("marts", TABLE), ("marts", "catalogue")):
+                step.run(work, None)
+    return made
+
+
+def _release(work: Work, period: Period, *, vintage: date, note: str, progress: Progress) -> Made:
     layout, framework, warehouse = work.warehouse.layout, work.framework, work.warehouse
-    refuse(layout.root, "releasing", "copy the warehouse to a disk and release there")
-    with warehouse.lock("release"):
-        progress("what is out of date")
-        state = catalogue.state(warehouse, framework)
-        periods, gaps = fit(work, period)
-        before = release_files.releases(layout)
-        same = [item for item in before if release_files.order(item.id)[0] == period.key]
-        name = f"{period.key}.r{len(same)}" if same else period.key
-        earlier = [item for item in before if release_files.order(item.id) < release_files.order(name)]
-        base = earlier[-1] if earlier else None
-        with place(layout) as own:
-            ready = own.folder / name
-            files = releases.write_tables(warehouse, framework, ready, period, progress=progress)
-            said = package.describe(
-                framework,
-                release=name,
-                vintage=vintage,
-                period=period.key,
-                files=files,
-                deliveries=_deliveries(work, periods),
-                periods=[item.key for item in periods],
-                method=releases.write_method(framework, ready),
-                code={"version": __version__, "sources": code_version()},
-                writers=writers(),
-                supersedes=same[-1].id if same else None,
-                note=note.strip(),
+    progress("what is out of date")
+    state = catalogue.state(warehouse, framework)
+    periods, gaps = fit(work, period)
+    before = release_files.releases(layout)
+    same = [item for item in before if release_files.order(item.id)[0] == period.key]
+    name = f"{period.key}.r{len(same)}" if same else period.key
+    earlier = [item for item in before if release_files.order(item.id) < release_files.order(name)]
+    base = earlier[-1] if earlier else None
+    with place(layout) as own:
+        ready = own.folder / name
+        files = releases.write_tables(warehouse, framework, ready, period, progress=progress)
+        said = package.describe(
+            framework,
+            release=name,
+            vintage=vintage,
+            period=period.key,
+            files=files,
+            deliveries=_deliveries(work, periods),
+            periods=[item.key for item in periods],
+            method=releases.write_method(framework, ready),
+            code={"version": __version__, "sources": code_version()},
+            writers=writers(),
+            supersedes=same[-1].id if same else None,
+            compared_with=base.id if base else None,
+            before=release_revisions.sums_of(before),
+            note=note.strip(),
+        )
+        if catalogue.state(warehouse, framework) != state:
+            raise Conflict(
+                "the published tables changed while they were released",
+                where=work.index,
+                found="another commit meanwhile",
+                expected="nobody else at work",
+                todo="wait for the other run, then start again; nothing has been released",
             )
-            if catalogue.state(warehouse, framework) != state:
-                raise Conflict(
-                    "the published tables changed while they were released",
-                    where=work.index,
-                    found="another commit meanwhile",
-                    expected="nobody else at work",
-                    todo="wait for the other run, then start again; nothing has been released",
-                )
-            if same and package.content(same[-1].package) == package.content(said):
-                _point(work, own.folder, before)
-                return Made(same[-1], False, {}, gaps)
-            progress("DuckDB file")
-            releases.write_database(framework, ready)
-            releases.write_documents(ready, {PACKAGE: package.text(said)})
-            told = compared(Released(base) if base else None, Released(Release(ready)), work.index, progress=progress)
-            documents = {DIFF: package.text(told), NOTES: _notes(work, said, told, note, gaps)}
-            made = Release(releases.settle(layout, ready, name, documents))
-            _point(work, own.folder, [*before, made])
+        if same and package.content(same[-1].package) == package.content(said):
+            _point(work, own.folder, before)
+            return Made(same[-1], False, {}, gaps)
+        releases.write_documents(ready, {PACKAGE: package.text(said)})
+        told = compared(Released(base) if base else None, Released(Release(ready)), work.index, progress=progress)
+        if before and TABLE in framework.tables:
+            progress("revisions")
+            said = _with_revisions(work, base, before, Release(ready), said)
+        progress("DuckDB file")
+        releases.write_database(framework, ready)
+        documents = {DIFF: package.text(told), NOTES: _notes(work, said, told, note, gaps)}
+        made = Release(releases.settle(layout, ready, name, documents))
+        _point(work, own.folder, [*before, made])
     return Made(made, True, told, gaps)
+
+
+def _with_revisions(
+    work: Work, base: Release | None, before: Sequence[Release], ready: Release, said: dict[str, Any]
+) -> dict[str, Any]:
+    """The package again, after what this release revises has been added to its table of revisions."""
+    contract = work.framework.tables[TABLE]
+    rows = release_revisions.recorded(before, contract)
+    if base is not None:
+        rows = release_revisions.together(rows, release_revisions.of_release(work.framework, base, ready), contract)
+    again = package.replaced(said, contract, releases.write_table(ready.folder, TABLE, rows))
+    releases.write_documents(ready.folder, {PACKAGE: package.text(again)})
+    return again
 
 
 def difference(work: Work, first: str, second: str, *, progress: Progress = lambda _: None) -> dict[str, Any]:

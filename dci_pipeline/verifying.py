@@ -15,8 +15,9 @@ from dci_pipeline import refresh
 from dci_pipeline.path import path
 from dci_pipeline.periods import Period
 from dci_pipeline.plan import scope
+from dci_pipeline.releases.revisions import TABLE
 from dci_pipeline.releasing import writers
-from dci_pipeline.warehouse import release_database, release_files, releases
+from dci_pipeline.warehouse import release_database, release_files, release_revisions, releases
 from dci_pipeline.warehouse.objects import refuse
 from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.receipts import content_of
@@ -73,6 +74,9 @@ def verify(work: Work, name: str, *, engine: str | None = None, progress: Progre
         releases.write_tables(
             again.warehouse, again.framework, ready, last, progress=lambda at: progress(f"writing {at}", None)
         )
+        if TABLE in again.framework.tables:
+            progress("revisions", None)
+            looked_at += _revisions(work, again, release, ready)
         found, first = _tables(release, ready, progress)
         looked_at.append(found)
         progress("DuckDB file", None)
@@ -100,6 +104,23 @@ def _rebuilt(work: Work, release: Release, progress: Progress) -> tuple[str, boo
         return "computed again", False, f"held back: {reasons}"
     engine = work.settings.engine
     return "computed again", True, f"{len(periods)} periods, {len(report.outcomes):,} partitions, engine {engine}"
+
+
+def _revisions(work: Work, again: Work, release: Release, ready: Path) -> list[tuple[str, bool, str]]:
+    """The table of revisions again: the release's own from its tables, the others as earlier ones recorded them."""
+    said, contract = release.package, again.framework.tables[TABLE]
+    there = {item.id: item for item in release_files.releases(work.warehouse.layout) if item.id in said["before"]}
+    sums = release_revisions.sums_of(there.values())
+    other = [name for name, digest in said["before"].items() if sums.get(name) != digest]
+    if other:
+        return [("earlier releases", False, f"gone or not what they were: {', '.join(other)}")]
+    rows = release_revisions.recorded(there.values(), contract)
+    if said["compared_with"]:
+        base = there[said["compared_with"]]
+        own = release_revisions.of_release(again.framework, base, release, Rebuilt(release, ready))
+        rows = release_revisions.together(rows, own, contract)
+    releases.write_table(ready, TABLE, rows)
+    return [("earlier releases", True, f"{len(there)} as they were")] if there else []
 
 
 def _tables(release: Release, ready: Path, progress: Progress) -> tuple[tuple[str, bool, str], dict[str, Any] | None]:

@@ -13,9 +13,12 @@ from typing import Any
 
 from dci_pipeline.contracts import TableContract
 from dci_pipeline.framework import Framework
+from dci_pipeline.releases.revisions import TABLE
 
 # What may differ between two packages that hold the same release: when it was made, under which name, by which sources.
-_APART = ("name", "id", "title", "version", "vintage", "created", "note", "supersedes", "code")
+_APART = (
+    "name", "id", "title", "version", "vintage", "created", "note", "supersedes", "compared_with", "before", "code"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,16 @@ def describe(
     code: Mapping[str, str],
     writers: Mapping[str, str],
     supersedes: str | None,
+    compared_with: str | None,
+    before: Mapping[str, str],
     note: str,
 ) -> dict[str, Any]:
     """The package as plain values.
 
     files: by table. deliveries: what the tables rest on (feed, period, partner, sha256, folder, parts). periods: those
     that a rebuild computes. method: content hash of every file of the index's definition. code: version and hash of
-    the sources. writers: versions of the libraries whose encoding the bytes depend on.
+    the sources. writers: versions of the libraries whose encoding the bytes depend on. before: the releases there were,
+    with the SHA-256 of their SHA256SUMS; compared_with: the one whose differences this one tells.
     """
     return {
         "profile": "data-package",
@@ -58,6 +64,8 @@ def describe(
         "created": f"{vintage.isoformat()}T00:00:00Z",
         "note": note,
         "supersedes": supersedes,
+        "compared_with": compared_with,
+        "before": dict(before),
         "index": framework.index,
         "cadence": framework.cadence,
         "period": period,
@@ -113,7 +121,15 @@ def text(package: Mapping[str, Any]) -> str:
 
 def content(package: Mapping[str, Any]) -> dict[str, Any]:
     """What counts when two releases are asked whether they are the same: tables, descriptions, method, deliveries."""
-    return {name: value for name, value in package.items() if name not in _APART}
+    kept = {name: value for name, value in package.items() if name not in _APART}
+    # What earlier releases revised is the same whatever this one holds.
+    return {**kept, "resources": [item for item in package["resources"] if item["name"] != TABLE]}
+
+
+def replaced(package: Mapping[str, Any], contract: TableContract, file: TableFile) -> dict[str, Any]:
+    """The package with another file for one of its tables."""
+    again = [item if item["name"] != contract.table else resource(contract, file) for item in package["resources"]]
+    return {**package, "resources": again}
 
 
 def _versions(framework: Framework) -> dict[str, Any]:

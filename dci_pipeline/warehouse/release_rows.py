@@ -16,6 +16,7 @@ from dci_pipeline.periods import Period
 from dci_pipeline.releases import changes, diff
 from dci_pipeline.releases.diff import TableDiff
 from dci_pipeline.releases.package import TableFile, resource
+from dci_pipeline.releases.revisions import TABLE
 from dci_pipeline.releases.spans import starts, time_column
 from dci_pipeline.warehouse.release_files import Release, definition
 from dci_pipeline.warehouse.releases import Progress, published
@@ -115,6 +116,8 @@ def compared(before: State | None, after: State, index: str, *, progress: Progre
     """
     tables: dict[str, Any] = {}
     for name in sorted({*after.resources, *(before.resources if before else ())}):
+        if name == TABLE:
+            continue  # it tells the same, and of every release before
         progress(name)
         told = _first(after, name) if before is None else _told(before, after, name)
         if any(told["rows"].values()):
@@ -127,7 +130,7 @@ def compared(before: State | None, after: State, index: str, *, progress: Progre
         "to": after.name,
         "tables": tables,
         "schema_changes": changes.schema_changes(old, new) if before else [],
-        "method_changes": _method(before, after) if before else [],
+        "method_changes": method_changes(before, after) if before else [],
     }
 
 
@@ -178,7 +181,8 @@ def _stretches(before: State, after: State, table: str) -> list[int] | list[None
     return sorted({year for state in held for year in state.years(table)})
 
 
-def _method(before: State, after: State) -> list[dict[str, Any]]:
+def method_changes(before: State, after: State) -> list[dict[str, Any]]:
+    """What the definition of the index says otherwise."""
     # Contracts of published tables are the schema, told apart column by column.
     old, new = (
         {name: said for name, said in state.method.items() if not name.startswith("marts/")}

@@ -60,12 +60,16 @@ def write_tables(
     found: dict[str, TableFile] = {}
     for name in sorted(framework.tables):
         progress(name)
-        path = folder / TABLES / f"{name}.parquet"
-        rows = published(warehouse, framework.tables[name], last)
-        rows.write_parquet(path, compression="zstd", compression_level=3, statistics=True, row_group_size=_ROW_GROUP)
-        held = content_of(path)
-        found[name] = TableFile(rows.height, held["bytes"], held["sha256"])
+        found[name] = write_table(folder, name, published(warehouse, framework.tables[name], last))
     return found
+
+
+def write_table(folder: Path, table: str, rows: pl.DataFrame) -> TableFile:
+    """One table into the folder of a release, in place of what is there; rows come sorted by key."""
+    path = folder / TABLES / f"{table}.parquet"
+    rows.write_parquet(path, compression="zstd", compression_level=3, statistics=True, row_group_size=_ROW_GROUP)
+    held = content_of(path)
+    return TableFile(rows.height, held["bytes"], held["sha256"])
 
 
 def write_database(framework: Framework, folder: Path) -> None:

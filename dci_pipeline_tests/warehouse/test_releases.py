@@ -22,7 +22,7 @@ import pytest
 from dci_pipeline import refresh, releasing
 from dci_pipeline.findings import Finding, Held
 from dci_pipeline.periods import Period, parse_span
-from dci_pipeline.warehouse import places, release_files, releases
+from dci_pipeline.warehouse import deliveries, places, release_files, releases
 from dci_pipeline.warehouse.release_files import Release
 from dci_pipeline.work import Work
 from dci_pipeline_tests.small_worlds import FIRST, INDEX, Towns, Values, drawn, land
@@ -152,7 +152,7 @@ def test_a_restated_town_shows_in_the_diff_and_nowhere_else(work: Work, tmp_path
     assert (told["from"], told["to"], told["schema_changes"], told["method_changes"]) == ("2019Q4", "2019Q4.r1", [], [])
 
     # What two plain dictionaries say.
-    for table in work.framework.tables:
+    for table in sorted({*work.framework.tables} - {"revisions"}):
         old, new = rows(first, table), rows(second, table)
         assert old.keys() == new.keys()
         wanted = {
@@ -183,6 +183,73 @@ def test_a_restated_town_shows_in_the_diff_and_nowhere_else(work: Work, tmp_path
         {"feed": "web", "quarter": "2019-04-01", "partner": "web_a"}
     ]
     assert not {"node", "alias", "unit_group", "weights"} & set(told["tables"])
+
+
+def test_a_restated_town_shows_in_the_revisions_and_nowhere_else(work: Work, tmp_path: Path) -> None:
+    first = releasing.release(work, LAST, vintage=DAY).release
+    assert rows(first, "revisions") == {}
+    later = restate(work, tmp_path, more_visits, [RESTATED])
+    second = releasing.release(later, LAST, vintage=LATER).release
+    names = {"index_quarter": "quarter", "index_half": "half", "index_year": "year"}
+    wanted: dict[tuple[object, ...], tuple[object, object]] = {}
+    for table, time in names.items():
+        old, new = rows(first, table), rows(second, table)
+        for key in new:
+            for measure in ("points", "rank", "growth_qoq", "growth_yoy"):
+                if measure in new[key] and new[key][measure] != old[key][measure]:
+                    period = new[key][time]
+                    text = f"{period.year}Q{period.month // 3 + 1}" if isinstance(period, date) else str(period)
+                    at = ("2019Q4.r1", table, *[new[key][name] for name in ("entity_type", "entity_code", "node")])
+                    wanted[(*at, text, measure)] = (old[key][measure], new[key][measure])
+    found = rows(second, "revisions")
+    assert {key: (row["from"], row["to"]) for key, row in found.items()} == wanted
+    assert {(key[1], key[5]) for key in found} == {
+        ("index_quarter", "2019Q2"), ("index_quarter", "2019Q3"), ("index_half", "2019H1"), ("index_year", "2019")
+    }  # fmt: skip
+    sent = deliveries.current(work.warehouse.layout, "web", RESTATED)["web_a"]
+    assert {(row["kind"], row["vintage"], row["delivery"]) for row in found.values()} == {("R2", LATER, sent.sha256)}
+    # And what analysts open says it at once, and goes on saying it.
+    assert published(later) == found
+    third = restate(later, tmp_path / "back", dict, [RESTATED])
+    back = releasing.release(third, LAST, vintage=LATER.replace(month=5)).release
+    both = rows(back, "revisions")
+    assert {key: row for key, row in both.items() if key[0] == "2019Q4.r1"} == found
+    undone = {key[1:]: (row["to"], row["from"]) for key, row in both.items() if key[0] == "2019Q4.r2"}
+    assert undone == {key[1:]: pair for key, pair in wanted.items()}
+    assert not releasing.release(again(third), LAST, vintage=LATER).new
+
+
+def published(work: Work) -> dict[tuple[object, ...], dict[str, object]]:
+    with duckdb.connect(str(work.warehouse.layout.catalogue), read_only=True) as connection:
+        found = connection.sql("SELECT * FROM revisions")
+        named = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+    key = work.framework.tables["revisions"].key
+    return {tuple(row[name] for name in key): row for row in named}
+
+
+def test_an_estimate_that_gives_way_to_a_delivery_is_a_better_source(tmp_path: Path) -> None:
+    towns = replace(TOWNS, late_feed="provisional")
+    work = towns.write(tmp_path / "late")
+    land(work, tmp_path / "sent", VALUES, QUARTERS, without=[("web_a", LAST)])
+    assert not refresh.run_direct(work, QUARTERS).held
+    releasing.release(work, LAST, vintage=DAY)
+    land(work, tmp_path / "sent", VALUES, [LAST])
+    fresh = again(work)
+    refresh.run_direct(fresh, QUARTERS)
+    found = rows(releasing.release(fresh, LAST, vintage=LATER).release, "revisions")
+    quarter = {key: row for key, row in found.items() if key[1] == "index_quarter" and key[6] == "points"}
+    assert quarter and {row["kind"] for row in quarter.values()} == {"R1"}
+    assert {key[5] for key in quarter} == {"2019Q4"} and {key[4] for key in quarter} == {"visits", "total"}
+
+
+def test_another_definition_is_a_revision_of_method(work: Work) -> None:
+    releasing.release(work, LAST, vintage=DAY)
+    scores = work.settings.contracts / INDEX / "weights" / "wave_first.csv"
+    scores.write_text(scores.read_text("utf-8").replace("e0,total,visits,3", "e0,total,visits,5"), encoding="utf-8")
+    fresh = again(work)
+    refresh.run_direct(fresh, QUARTERS)
+    found = rows(releasing.release(fresh, LAST, vintage=LATER).release, "revisions")
+    assert found and {(row["kind"], row["delivery"]) for row in found.values()} == {("R3", None)}
 
 
 def test_the_diff_of_two_releases_is_that_of_the_second_and_working_is_what_is_published(
