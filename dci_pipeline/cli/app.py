@@ -29,6 +29,7 @@ from dci_pipeline.cli import (
     land,
     published,
     release,
+    revisions,
     run,
     screen,
     simulate,
@@ -130,6 +131,7 @@ app.command(rich_help_panel=PATH, epilog=run.EXAMPLES)(run.run)
 app.command(rich_help_panel=PATH, epilog=release.EXAMPLES)(release.release)
 app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
 app.command(rich_help_panel=LOOK, epilog=diff.EXAMPLES)(diff.diff)
+app.command(rich_help_panel=LOOK, epilog=revisions.EXAMPLES)(revisions.revisions)
 app.command(rich_help_panel=LOOK, epilog=verify.EXAMPLES)(verify.verify)
 app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)

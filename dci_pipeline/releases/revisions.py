@@ -19,7 +19,7 @@ from dci_pipeline.releases.spans import starts
 TABLE = "revisions"
 # Of the tables whose names begin so; the measures are the columns that they have of these.
 _TABLES = ("index_",)
-_MEASURES = ("points", "rank", "growth_mom", "growth_qoq", "growth_yoy")
+MEASURES = ("points", "rank", "growth_mom", "growth_qoq", "growth_yoy")
 _KEY = ("entity_type", "entity_code", "node")
 _ESTIMATED = ("P", "E", "M")
 _CORRECTIONS = "corrections/"
@@ -82,14 +82,14 @@ def _of_table(found: TableDiff, kind: str | None) -> pl.DataFrame:
     observed = found.before["obs_status"].is_in(_ESTIMATED) & ~found.after["obs_status"].is_in(_ESTIMATED)
     own = pl.lit(kind) if kind else pl.when("observed").then(pl.lit("R1")).otherwise(pl.lit("R2"))
     kinds = pl.DataFrame({"observed": observed}).with_columns(own.alias("kind"))["kind"]
-    for measure in _MEASURES:
+    for measure in MEASURES:
         if measure in found.after.columns:
             frames.append(
                 found.after.select(
                     *_KEY,
                     start=starts(found.after.schema[time], time),
                     months=pl.lit(_MONTHS.get(time, 1), dtype=pl.Int32),
-                    period=_period(found.after.schema[time], time),
+                    period=period_text(found.after.schema[time], time),
                     table=pl.lit(found.table),
                     measure=pl.lit(measure),
                     to=pl.col(measure).cast(pl.Float64),
@@ -98,7 +98,7 @@ def _of_table(found: TableDiff, kind: str | None) -> pl.DataFrame:
     return pl.concat(frames).filter(pl.col("from").ne_missing(pl.col("to")))
 
 
-def _period(dtype: pl.DataType, column: str) -> pl.Expr:
+def period_text(dtype: pl.DataType, column: str) -> pl.Expr:
     """The period as people write it: a date of a month as '2019-04', of a quarter as '2019Q2', else as it stands."""
     if dtype != pl.Date:
         return pl.col(column).cast(pl.String)
@@ -130,3 +130,20 @@ def summary(rows: pl.DataFrame) -> pl.DataFrame:
         .agg(revisions=pl.len(), mean=pl.col("by").mean(), mean_absolute=pl.col("by").abs().mean())
         .sort("table", "measure")
     )
+
+
+def triangle(states: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
+    """[period, one column for each state, revision]: the value of every period as each release gave it.
+
+    states: name → [period, value], oldest first. revision: the last value there is less the first; null with less than
+    two.
+    """
+    names = [name for name, _ in states]
+    whole = pl.DataFrame(schema={"period": pl.String})
+    for name, frame in states:
+        column = frame.select("period", pl.col("value").cast(pl.Float64).alias(name))
+        whole = whole.join(column, on="period", how="full", coalesce=True)
+    values = [pl.col(name) for name in names]
+    first, last = pl.coalesce(values), pl.coalesce(values[::-1])
+    several = pl.sum_horizontal(value.is_not_null() for value in values) > 1
+    return whole.with_columns(revision=pl.when(several).then(last - first)).sort("period")

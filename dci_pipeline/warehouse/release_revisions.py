@@ -9,10 +9,12 @@ import polars as pl
 
 from dci_pipeline import periods
 from dci_pipeline.contracts import TableContract
+from dci_pipeline.findings import Finding
 from dci_pipeline.framework import Framework
 from dci_pipeline.marts.promise import empty, promised
 from dci_pipeline.releases import revisions
 from dci_pipeline.releases.revisions import TABLE
+from dci_pipeline.releases.spans import time_column
 from dci_pipeline.warehouse.receipts import content_of
 from dci_pipeline.warehouse.release_files import SUMS, Release
 from dci_pipeline.warehouse.release_rows import Released, State, differences, method_changes
@@ -52,6 +54,34 @@ def recorded(releases: Iterable[Release], contract: TableContract) -> pl.DataFra
 def together(recorded: pl.DataFrame, own: pl.DataFrame, contract: TableContract) -> pl.DataFrame:
     """The table of a release: what was recorded before, and its own; sorted by key."""
     return promised(pl.concat([recorded, own.select(recorded.columns)]), contract).rechunk()
+
+
+def values(release: Release, table: str, measure: str, where: Mapping[str, str]) -> pl.DataFrame:
+    """[period, value] of one measure of a released table, of the rows that have these values; sorted by period.
+
+    Raises Finding when the release has no such table or column.
+    """
+    said = {item["name"]: item for item in release.package["resources"]}.get(table)
+    columns = [field["name"] for field in said["schema"]["fields"]] if said else []
+    if said is None or measure not in columns:
+        raise Finding(
+            "no such values in the release",
+            where=release.id,
+            found=f"{table}.{measure}",
+            expected="a table of the index, and of its columns one of "
+            + ", ".join(name for name in revisions.MEASURES if not columns or name in columns),
+            todo="check --by and --measure",
+        )
+    time = str(time_column(said["schema"]["primaryKey"]))
+    rows = pl.scan_parquet(release.table(table)).filter(pl.col(name) == value for name, value in where.items())
+    period = revisions.period_text(rows.collect_schema()[time], time)
+    return rows.select(period=period, value=measure).collect().sort("period")
+
+
+def kinds_of_entity(release: Release, table: str, code: str) -> list[str]:
+    """The types of entity that a released table has this code of, sorted."""
+    rows = pl.scan_parquet(release.table(table)).filter(pl.col("entity_code") == code)
+    return sorted(rows.select("entity_type").unique().collect()["entity_type"].to_list())
 
 
 def sums_of(releases: Iterable[Release]) -> dict[str, str]:

@@ -101,6 +101,30 @@ def test_as_of_a_day_a_query_is_answered_from_the_release_of_then(dci: Dci, town
     assert dci("sql", "--as-of", "soon", query).code == 2
 
 
+def test_revisions_are_summed_up_and_shown_by_period_and_release(dci: Dci, towns: Work, home: Path) -> None:
+    assert dci("revisions").code == 2
+    dci("release", "--period", "2019Q3", "--date", "2019-11-20")
+    assert "none revised another" in dci("revisions").out
+    restate(towns, home)
+    dci("release", "--period", "2019Q4", "--date", "2020-01-20")
+    everything = {(row["table"], row["measure"]): row for row in json.loads(dci("revisions", "--json").out)}
+    assert everything["index_quarter", "points"]["revisions"] == 6
+    assert "index_quarter" in dci("revisions").out
+    told = json.loads(dci("revisions", "--entity", "T2", "--node", "visits", "--json").out)
+    assert told["vintages"] == {"2019Q3": "2019-11-20", "2019Q4": "2020-01-20"}
+    moved = {row["period"]: row["revision"] for row in told["periods"]}
+    assert moved["2019Q4"] is None and moved["2019Q1"] == 0 and moved["2019Q2"] > 0
+    row = next(row for row in told["periods"] if row["period"] == "2019Q2")
+    assert row["2019Q4"] - row["2019Q3"] == moved["2019Q2"]
+    assert told["mean"] == told["mean_absolute"] == pytest.approx(moved["2019Q2"] / 7)
+    shown = dci("revisions", "--entity", "region:east", "--measure", "growth_yoy", "--by", "year")
+    assert shown.code == 0 and "mean absolute" in shown.out and "2019Q4: 2020-01-20" in shown.out
+    assert dci("revisions", "--entity", "nowhere").code == 2
+    assert dci("revisions", "--entity", "T2", "--measure", "weight").code == 2
+    assert dci("revisions", "--entity", "T2", "--by", "day").code == 2
+    assert dci("revisions", "--entity", "T2", "--node", "nothing").code == 2
+
+
 def test_a_changed_byte_is_named_by_verify_and_by_doctor(dci: Dci, towns: Work) -> None:
     released(dci)
     assert dci("verify", "current").code == 0

@@ -92,3 +92,19 @@ def test_the_mean_tells_direction_and_the_mean_absolute_size() -> None:
 
 def test_without_a_difference_there_is_none() -> None:
     assert made(BEFORE, BEFORE, ["index.yaml"], []).is_empty()
+
+
+def test_the_triangle_has_every_period_and_what_it_was_revised_by() -> None:
+    def state(**values: float | None) -> pl.DataFrame:
+        return pl.DataFrame(
+            {"period": list(values), "value": list(values.values())}, schema_overrides={"value": pl.Float64}
+        )
+
+    found = revisions.triangle(
+        [("one", state(a=1.0, b=2.0)), ("two", state(a=1.5, b=None, c=3.0)), ("three", state(c=2.0, d=4.0, b=2.5))]
+    )
+    assert found.columns == ["period", "one", "two", "three", "revision"]
+    assert found.rows() == [
+        ("a", 1.0, 1.5, None, 0.5), ("b", 2.0, None, 2.5, 0.5), ("c", None, 3.0, 2.0, -1.0),
+        ("d", None, None, 4.0, None),
+    ]  # fmt: skip
