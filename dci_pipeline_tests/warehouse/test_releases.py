@@ -19,7 +19,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from dci_pipeline import refresh, releasing
+from dci_pipeline import refresh, releasing, verifying
 from dci_pipeline.findings import Finding, Held
 from dci_pipeline.periods import Period, parse_span
 from dci_pipeline.warehouse import deliveries, places, release_files, releases
@@ -469,3 +469,15 @@ def test_the_duckdb_file_is_one_that_duckdb_1_reads_and_explains_itself(work: Wo
             "SELECT column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL"
         ).fetchall()
     assert silent == []
+
+
+def test_on_object_storage_nothing_is_released_and_that_is_said(computed: Path, bucket: str) -> None:
+    from dci_pipeline.settings import Settings
+    from dci_pipeline.warehouse import objects
+
+    work = Work(Settings(objects.at(bucket), computed / "contracts", "polars"), INDEX)
+    with pytest.raises(Finding, match="not done on object storage"):
+        releasing.release(work, LAST, vintage=DAY)
+    with pytest.raises(Finding, match="not done on object storage"):
+        verifying.verify(work, "2019Q4")
+    assert release_files.releases(work.warehouse.layout) == []
