@@ -174,7 +174,7 @@ def fit(work: Work, period: Period) -> tuple[list[Period], dict[Period, str]]:
             expected=f"every period up to {period} fit to be published",
             todo=f"dci run --index {work.index} says why",
         )
-    gaps = {item: why for item, why in waiting.items() if item.start <= period.start}
+    gaps = {item: why for item, why in waiting.items() if min(there).start <= item.start <= period.start}
     return wanted, gaps
 
 
