@@ -22,8 +22,9 @@ from dci_pipeline.warehouse.release_files import Release, definition
 from dci_pipeline.warehouse.releases import Progress, published
 from dci_pipeline.warehouse.store import Warehouse
 
-# Rows of each kind that a diff lists of one table; above it says how many there are, and both states are there to ask.
-LISTED = 200_000
+# Rows that a diff lists of one table and kind, and of all together: a month restated in full is listed whole. Above it
+# says how many there are, and both states are there to ask; a listing of millions of rows would be of use to nobody.
+LISTED, _LISTED_IN_ALL = 60_000, 300_000
 # Rows of a table that are compared in one go.
 _AT_ONCE = 500_000
 WORKING = "working"
@@ -115,13 +116,15 @@ def compared(before: State | None, after: State, index: str, *, progress: Progre
     Without `before` every row is new, and only counted.
     """
     tables: dict[str, Any] = {}
+    left = _LISTED_IN_ALL
     for name in sorted({*after.resources, *(before.resources if before else ())}):
         if name == TABLE:
             continue  # it tells the same, and of every release before
         progress(name)
-        told = _first(after, name) if before is None else _told(before, after, name)
+        told = _first(after, name) if before is None else _told(before, after, name, most=min(LISTED, left))
         if any(told["rows"].values()):
             tables[name] = told
+            left = max(left - sum(len(told[kind]) for kind in ("added", "removed", "changed")), 0)
     old = {"resources": list(before.resources.values())} if before else {}
     new = {"resources": list(after.resources.values())}
     return {
@@ -135,15 +138,15 @@ def compared(before: State | None, after: State, index: str, *, progress: Progre
 
 
 def _first(after: State, table: str) -> dict[str, Any]:
-    told = diff.together(table, after.resources[table]["schema"]["primaryKey"], [], most=LISTED)
+    told = diff.together(table, after.resources[table]["schema"]["primaryKey"], [], most=0)
     told["rows"]["added"] = after.resources[table]["rowCount"]
     return {**told, "listed": False}
 
 
-def _told(before: State, after: State, table: str) -> dict[str, Any]:
+def _told(before: State, after: State, table: str, *, most: int) -> dict[str, Any]:
     key = (after if table in after.resources else before).resources[table]["schema"]["primaryKey"]
-    parts = (diff.said(item, most=LISTED) for item in differences(before, after, table))
-    return diff.together(table, key, parts, most=LISTED)
+    parts = (diff.said(item, most=most) for item in differences(before, after, table))
+    return diff.together(table, key, parts, most=most)
 
 
 def differences(before: State, after: State, table: str) -> Iterator[TableDiff]:

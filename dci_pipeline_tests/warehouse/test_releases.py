@@ -292,6 +292,25 @@ def test_large_tables_are_compared_a_year_at_a_time_with_the_same_result(
                 ), (table, part)
 
 
+def test_a_diff_of_more_rows_than_are_listed_counts_them_all(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releasing.release(work, LAST, vintage=DAY)
+    whole = releasing.release(restate(work, tmp_path, more_visits, [RESTATED]), LAST, vintage=LATER).diff["tables"]
+    monkeypatch.setattr(release_rows, "LISTED", 30)
+    monkeypatch.setattr(release_rows, "_LISTED_IN_ALL", 100)
+    short = releasing.difference(work, "2019Q4", "2019Q4.r1")["tables"]
+    assert {name: entry["rows"] for name, entry in short.items()} == {name: e["rows"] for name, e in whole.items()}
+    assert {name: entry["cells_changed"] for name, entry in short.items()} == {
+        name: entry["cells_changed"] for name, entry in whole.items()
+    }
+    listed = {name: len(entry["changed"]) for name, entry in short.items()}
+    assert sum(listed.values()) == 100 and max(listed.values()) == 30
+    for name, entry in short.items():
+        assert entry["changed"] == whole[name]["changed"][: listed[name]]
+        assert entry["listed"] == (listed[name] == entry["rows"]["changed"]), name
+
+
 def test_a_period_more_is_counted_and_what_it_moves_is_listed(work: Work) -> None:
     before = releasing.release(work, QUARTERS[4], vintage=DAY)
     assert before.diff["from"] is None
