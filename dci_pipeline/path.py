@@ -260,6 +260,18 @@ def _published(framework: Framework) -> list[Step]:
                 published=True,
             )
         )
+    if "revisions" in framework.tables:
+        # It reads what has been released, which no step makes.
+        found.append(
+            Step(
+                ("marts", "revisions"),
+                "once",
+                _call("marts.revisions", "revisions"),
+                (),
+                framework.table("revisions").description,
+                published=True,
+            )
+        )
     found.append(
         Step(
             ("marts", "catalogue"),

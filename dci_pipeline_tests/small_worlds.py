@@ -45,6 +45,7 @@ TABLES = (
     "node",
     "unit_group",
     "alias",
+    "revisions",
 )
 
 Values = Mapping[tuple[Period, str, str], int | None]

@@ -14,7 +14,7 @@ import yaml
 
 PACKAGE = Path(__file__).resolve().parent.parent / "dci_pipeline"
 CONTRACTS = PACKAGE.parent / "data_contracts"
-STAGES = ("feeds", "validation", "indicators", "normalise", "weight", "index", "marts", "trail", "report")
+STAGES = ("feeds", "validation", "indicators", "normalise", "weight", "index", "marts", "releases", "trail", "report")
 DISK = {
     "open",
     "read_bytes",

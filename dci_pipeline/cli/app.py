@@ -22,6 +22,7 @@ from dci_pipeline.cli import (
     contract,
     corrections,
     demo,
+    diff,
     doctor,
     due,
     explain,
@@ -30,11 +31,14 @@ from dci_pipeline.cli import (
     impact,
     land,
     published,
+    release,
+    revisions,
     run,
     screen,
     simulate,
     sql,
     ui,
+    verify,
 )
 from dci_pipeline.findings import Conflict, Finding, Held
 
@@ -127,8 +131,12 @@ app.command(rich_help_panel=PATH, epilog=land.EXAMPLES)(land.land)
 app.command(rich_help_panel=PATH, epilog=collect.EXAMPLES)(collect.collect)
 app.command(rich_help_panel=PATH, epilog=due.EXAMPLES)(due.due)
 app.command(rich_help_panel=PATH, epilog=run.EXAMPLES)(run.run)
+app.command(rich_help_panel=PATH, epilog=release.EXAMPLES)(release.release)
 app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
 app.command(rich_help_panel=LOOK, epilog=explain.EXAMPLES)(explain.explain)
+app.command(rich_help_panel=LOOK, epilog=diff.EXAMPLES)(diff.diff)
+app.command(rich_help_panel=LOOK, epilog=revisions.EXAMPLES)(revisions.revisions)
+app.command(rich_help_panel=LOOK, epilog=verify.EXAMPLES)(verify.verify)
 app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command("compare-methods", rich_help_panel=LOOK, epilog=compare.EXAMPLES)(compare.compare_methods)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)

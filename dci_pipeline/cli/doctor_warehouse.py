@@ -25,6 +25,7 @@ def checks(work: Work, progress: Progress) -> dict[str, Callable[[], Check | lis
         "tables": lambda: _tables(work, progress),
         "leftovers": lambda: _leftovers(work),
         "published file": lambda: _catalogue(work),
+        "releases": lambda: _releases(work, progress),
     }
 
 
@@ -147,3 +148,20 @@ def _catalogue(work: Work) -> Check:
     if missing:
         return Check("published file", "warn", f"without {', '.join(missing)}", _run(work))
     return Check("published file", "ok", f"{path}: {len(tables)} tables")
+
+
+def _releases(work: Work, progress: Progress) -> Check:
+    from dci_pipeline.warehouse import audit, release_files
+
+    layout = work.warehouse.layout
+    found = release_files.releases(layout)
+    wrong: list[str] = []
+    for release in found:
+        progress(f"release {release.id}")
+        wrong += release_files.differences(release)
+    if wrong:
+        return Check("releases", "fail", audit.few(wrong), "put the file back from a copy of the release")
+    if found and release_files.current(layout) != found[-1].id:
+        todo = f"dci release --index {work.index} --period {found[-1].package['period']}: it sets this right"
+        return Check("releases", "warn", f"{found[-1].id} is the newest and is not current", todo)
+    return Check("releases", "ok", f"{screen.count(len(found), 'release')} as released" if found else "none")

@@ -27,6 +27,7 @@ EXAMPLES = (
     "WHERE entity_type = 'nation' ORDER BY node, year\""
     "\n\nWhat there is: dci sql. What a table's columns mean: dci sql --describe index_year"
     "\n\nFrom a file: dci sql - --csv < query.sql > answer.csv"
+    "\n\nAs it stood then: dci sql --as-of 2020-07-15 QUERY"
 )
 
 Query = Annotated[
@@ -39,6 +40,12 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="The whole answer as CSV.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")]
 ToParquet = Annotated[
     Path | None, typer.Option("--parquet", metavar="FILE", help="The whole answer into a Parquet file.")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", metavar="DAY", show_default=False, help="Ask the release that was the newest at the end of this day."
+    ),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows shown as a table.")]
 
@@ -55,6 +62,7 @@ def sql(
     as_json: AsJson = False,
     parquet: ToParquet = None,
     limit: Limit = 100,
+    as_of: AsOf = None,
     index: options.Index = None,
 ) -> None:
     """Ask the published tables. Without a query: which tables there are and what they hold."""
@@ -69,7 +77,8 @@ def sql(
     name = options.chosen_index(settings, index)
     if query == "-":
         query = sys.stdin.read()
-    with _published(Layout(settings.warehouse, name), name) as connection, _understood():
+    layout = Layout(settings.warehouse, name)
+    with _connected(_then(layout, as_of) if as_of else _now(layout), name) as connection, _understood():
         if describe is not None:
             _describe(connection, describe)
         elif query is None or not query.strip():
@@ -78,10 +87,8 @@ def sql(
             _answer(connection, query, as_csv=as_csv, as_json=as_json, parquet=parquet, limit=limit)
 
 
-@contextmanager
-def _published(layout: Layout, index: str) -> Iterator[DuckDBPyConnection]:
-    import duckdb
-
+def _now(layout: Layout) -> Path:
+    """What is published, as a file of this machine."""
     from dci_pipeline.warehouse.published import opened
 
     path = layout.catalogue
@@ -91,9 +98,26 @@ def _published(layout: Layout, index: str) -> Iterator[DuckDBPyConnection]:
             where=str(path),
             found="no such file",
             expected="the published tables",
-            todo=f"dci run --index {index}, or dci demo for a first try",
+            todo=f"dci run --index {layout.index}, or dci demo for a first try",
         )
-    path = opened(layout)
+    return opened(layout)
+
+
+def _then(layout: Layout, day: str) -> Path:
+    """The file of the release that a day finds."""
+    from dci_pipeline.cli.release import named_day
+    from dci_pipeline.warehouse import objects, release_files
+
+    objects.refuse(layout.root, "asking a release", "copy the warehouse to a disk and ask there")
+    found = release_files.as_of(layout, named_day(day, where="--as-of"))
+    screen.say(f"As of {day}: release {found.id} of {found.vintage}.", stderr=True)
+    return found.database
+
+
+@contextmanager
+def _connected(path: Path, index: str) -> Iterator[DuckDBPyConnection]:
+    import duckdb
+
     try:
         connection = duckdb.connect(str(path), read_only=True, config=dict(_CLOSED))
         # The published file and its neighbours .wal and .tmp count as internal: this closes them to queries as well.

@@ -47,6 +47,11 @@ def up_to_date(warehouse: Warehouse, framework: Framework) -> bool:
     return _is_published(warehouse.layout, _stamp(warehouse, framework)[1])
 
 
+def state(warehouse: Warehouse, framework: Framework) -> str:
+    """A text that changes with any committed table, contract or source that the published file would be built from."""
+    return _stamp(warehouse, framework)[1]
+
+
 def build(warehouse: Warehouse, framework: Framework) -> Built:
     """Publish every committed table that has a contract. Tables without a partition are published empty.
 
@@ -59,7 +64,7 @@ def build(warehouse: Warehouse, framework: Framework) -> Built:
             return Built(layout.catalogue, len(parts), -1, version, changed=False)
         with place(layout) as own:
             ready = own.folder / layout.catalogue.name
-            rows = _write(
+            rows = write(
                 ready, {name: [local(path, own.folder) for path in paths] for name, paths in parts.items()}, framework
             )
             if _stamp(warehouse, framework)[1] != stamp:
@@ -120,7 +125,8 @@ def _held(published: Path) -> dict[str, object]:
         return {"bytes": file.tell(), "sha256": digest}
 
 
-def _write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> int:
+def write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> int:
+    """A DuckDB file at `target` from Parquet files by table, with a comment on every table and column; its rows."""
     rows = 0
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH {_text(str(target))} AS published (STORAGE_VERSION {_text(_STORAGE)})")

@@ -62,6 +62,11 @@ class Layout:
         return folder
 
     @property
+    def releases(self) -> Path:
+        """What has been released: one folder each, and which of them is current."""
+        return self.home / "releases"
+
+    @property
     def work(self) -> Path:
         """Where processes make what is not finished yet: on the same file system, or on this machine's disk."""
         return self.local / self.index / ".work"

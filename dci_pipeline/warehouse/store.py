@@ -283,6 +283,10 @@ class Warehouse:
         """Content hash of a committed partition, for who reads its file. Raises Finding for a damaged one."""
         return pl.read_parquet_metadata(io.BytesIO(self._content(path))).get(DATA_KEY, "")
 
+    def frame_of(self, path: Path) -> pl.DataFrame:
+        """The rows of a committed partition, for who knows its file; not kept in memory. Raises Finding: damaged."""
+        return pl.read_parquet(self._content(path))
+
     @staticmethod
     def local(path: Path, scratch: Path) -> Path:
         """A file of the warehouse as an engine opens it: itself on a disk, a copy in `scratch` of an object."""

@@ -33,7 +33,8 @@ VALIDATED = {f"validation/{feed}" for feed in FEEDS}
 LEVELS = {"index/points", "index/links", "normalise/shares", "weight/alphas"}
 MEMBERS = {"index/members", "index/member_links"}
 RAW_MEMBERS = {"indicators/values", "indicators/members"}
-DIMENSIONS = ("city", "province", "unit_group", "alias", "node", "member")
+# Tables that no step of the path makes anything for: dimensions, and what has been released.
+DIMENSIONS = ("city", "province", "unit_group", "alias", "node", "member", "revisions")
 
 BY_MONTH: dict[str, set[str]] = {
     "marts/index_month": LEVELS,

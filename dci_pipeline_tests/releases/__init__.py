@@ -1,0 +1,1 @@
+"""Tests of dci_pipeline.report."""
