@@ -285,14 +285,21 @@ def test_a_computed_index_is_exported_as_it_is_published(
     settings = world.work.settings
     monkeypatch.setenv("DCI_WAREHOUSE", str(settings.warehouse))
     monkeypatch.setenv("DCI_CONTRACTS", str(settings.contracts))
-    assert dci("export", "csv", "--out", tmp_path / "out").code == 0
-    names = ("index_month", "index_year", "alias", "quality_month")
-    chosen = [part for name in names for part in ("--table", name)]
-    assert dci("export", "xlsx", "--out", tmp_path / "a.xlsx", *chosen).code == 0
+    period = ("--months", "2019-03")
+    assert dci("export", "csv", "--out", tmp_path / "out", *period).code == 0
     report = frictionless.validate(str(tmp_path / "out" / "datapackage.json"))
     assert report.valid, report.flatten(["type", "note"])[:3]
+    counts = {
+        "index_month": "WHERE month = DATE '2019-03-01'",
+        "quality_month": "WHERE month = DATE '2019-03-01'",
+        "effective_weights_year": "WHERE year = 2019",
+        "alias": "",
+    }
+    chosen = [part for name in counts for part in ("--table", name)]
+    assert dci("export", "xlsx", "--out", tmp_path / "a.xlsx", *period, *chosen).code == 0
     book = openpyxl.load_workbook(tmp_path / "a.xlsx", read_only=True)
     with duckdb.connect(str(settings.warehouse / "dci.duckdb"), read_only=True) as connection:
-        for name in names:
-            counted = connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()[0][0]
+        for name, where in counts.items():
+            (counted,) = connection.execute(f'SELECT count(*) FROM "{name}" {where}').fetchall()[0]
+            assert counted > 0
             assert sum(1 for _ in book[name].iter_rows()) == counted + 1
