@@ -192,7 +192,7 @@ def lineage(framework: Framework, step: Step) -> dict[str, tuple[Source, ...]]:
     if family == "exhibit_values":
         tables = sorted(key for key in read if key[0] == step.key[0])
         return {column: _of_exhibits(framework, tables, column) for column in columns}
-    # A dimension: places, groups, nodes, members, from the index's own data files; and revisions, from what was released.
+    # A dimension, from the index's own data files; or revisions, from what was released.
     return dict.fromkeys(columns, ())
 
 
