@@ -153,9 +153,9 @@ def pictures(found: Mapping[int, Mapping[str, Mapping[str, float]]], parts: Mapp
         alt.Chart(alt.Data(values=lines))
         .mark_line(point=True)
         .encode(
-            x=alt.X("rows:Q", scale=alt.Scale(type="log"), title="million rows in one delivery"),
+            x=alt.X("rows:Q", scale=alt.Scale(type="log", nice=False), title="million rows in one delivery"),
             color=alt.Color("way:N", title=None, sort=list(COUNTS)),
-            strokeDash=alt.StrokeDash("way:N", title=None, sort=list(COUNTS)),
+            strokeDash=alt.StrokeDash("way:N", legend=None, sort=list(COUNTS)),
         )
         .properties(width=300, height=220)
     )

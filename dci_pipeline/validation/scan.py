@@ -27,6 +27,8 @@ from dci_pipeline.validation.sums import PLACE, Adding, Leaf
 ADDED = {"file": nw.Int32, "file_row": nw.Int64, "unparsed": nw.String}
 # Groups are put together when there are that many: about 100 MB.
 _GROUPS_AT_ONCE = 1_000_000
+# Known groups take memory of their own, and what is read and not yet grouped some more: about 650 MB of so many rows.
+_CELLS_AT_ONCE = 10_000_000
 _TYPES = {"string": nw.String, "integer": nw.Int64, "number": nw.Float64, "date": nw.Date, "boolean": nw.Boolean}
 
 
@@ -70,7 +72,7 @@ def scan(
     _check(lazy, contract)
     adding = Adding(contract, tuple(leaves), tuple(splits))
     work = _Work(engine, lazy, contract, period, partner, aliases, adding)
-    grouped = work.grouped([lazy] if work.fits else work.parts)
+    grouped = work.grouped(stretches(engine, lazy, at_least=_CELLS_AT_ONCE) if work.fits else work.parts)
     repeats = repeated_keys(engine, lazy, contract)
     doubled = None if repeats is None else work.grouped([work.rejected_repeats(part, repeats) for part in work.parts])
     counts = work.counts(grouped, doubled)
@@ -114,7 +116,7 @@ class _Work:
 
     @property
     def fits(self) -> bool:
-        """Whether any number of rows can be grouped in the memory the engine has."""
+        """Whether the groups there can be at most fit in the memory the engine has."""
         most = self.engine.rows_at_once
         return most is None or (self.cells is not None and self.cells.size <= most)
 

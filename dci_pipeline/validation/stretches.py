@@ -31,11 +31,14 @@ class Engine(Protocol):
     def collect(self, lazy: nw.LazyFrame[Any]) -> pl.DataFrame: ...
 
 
-def stretches(engine: Engine, lazy: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
-    """Typed rows [file, file_row, …] in order, in parts of about as many rows as the engine takes at once."""
-    most = engine.rows_at_once
-    if most is None:
+def stretches(engine: Engine, lazy: nw.LazyFrame[Any], *, at_least: int = 1) -> list[nw.LazyFrame[Any]]:
+    """Typed rows [file, file_row, …] in order, in parts of about as many rows as the engine takes at once.
+
+    Or of `at_least` so many, for work that takes less of a row than the engine reckons with.
+    """
+    if engine.rows_at_once is None:
         return [lazy]
+    most = max(engine.rows_at_once, at_least)
     files = engine.collect(
         lazy.group_by("file").agg(
             nw.col("file_row").min().alias("first"), nw.col("file_row").max().alias("last"), nw.len().alias("rows")
