@@ -38,6 +38,24 @@ def positions(frame: pl.DataFrame, axes: Sequence[tuple[str, pl.Series]]) -> tup
     return tuple(found)
 
 
+def numbered(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, Integers]:
+    """The distinct values of several text columns together, sorted, and row by row which of them it has."""
+    axes = [(name, axis(frame, name)) for name in columns]
+    sizes = [len(values) for _, values in axes]
+    if not frame.height:
+        return frame.select(columns), np.zeros(0, dtype=np.int64)
+    combined = np.ravel_multi_index(positions(frame, axes), sizes)
+    # Marked on all there could be, which are few, instead of sorted.
+    there: Flags = np.zeros(int(np.prod(sizes)), dtype=np.bool_)
+    there[combined] = True
+    found = np.flatnonzero(there)
+    number: Integers = np.zeros(len(there), dtype=np.int64)
+    number[found] = np.arange(len(found))
+    at = np.unravel_index(found, sizes)
+    names = {name: values.gather(rows) for (name, values), rows in zip(axes, at, strict=True)}
+    return pl.DataFrame(names), number[combined]
+
+
 def floats(frame: pl.DataFrame, column: str, axes: Sequence[tuple[str, pl.Series]]) -> Floats:
     """A float column as an array with the given axes; NaN where the frame has null or no row."""
     return several(frame, [column], axes)[0]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import Flags, Floats, Integers, axis, nullable, several
+from dci_pipeline.index.dense import Flags, Floats, Integers, axis, nullable, numbered, positions
 from dci_pipeline.index.members import CELL, UNALLOCATED
 from dci_pipeline.index.points import STATUSES
 from dci_pipeline.marts.grid import ENTITY, Grid, Stretch, grid
@@ -27,6 +28,38 @@ class Span:
 
     stretches: tuple[Stretch, ...]
     entities: pl.DataFrame
+
+    @cached_property
+    def standing(self) -> Standing:
+        """The entities as arrays, made once for every table that the span is part of."""
+        keys, entity = numbered(self.entities, ENTITY)
+        nodes = axis(self.entities, "node")
+        (node,) = positions(self.entities, (("node", nodes),))
+        rank = pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64)
+        arrays: list[Floats] = []
+        for column in self.entities.select("points", "composite_points", "imputed_share", rank).iter_columns():
+            # The last row is for entities that are not there.
+            array: Floats = np.full((keys.height + 1, len(nodes)), np.nan)
+            array[entity, node] = column.to_numpy()
+            arrays.append(array)
+        return Standing(keys.rows(), nodes.to_list(), *arrays)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Entities and nodes, and by entity × node what a span says of them; the last row is of no entity."""
+
+    keys: list[tuple[str, ...]]
+    nodes: list[str]
+    points: Floats
+    composite: Floats
+    imputed: Floats
+    rank: Floats
+
+    def at(self, keys: Iterable[tuple[str, ...]]) -> Integers:
+        """In which row each entity stands."""
+        rows = {key: number for number, key in enumerate(self.keys)}
+        return np.array([rows.get(key, len(rows)) for key in keys], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -68,9 +101,8 @@ def breakdown(
     or rank; a withheld place has no points, its estimate stays in sums and means.
     """
     spans = [item for item in (now, before, two_before if before else None) if item is not None]
-    rows = [stretch.rows for item in spans for stretch in item.stretches]
-    axes = grid(rows, members=members, types=types, nation=nation)
-    standings = [_standing(axes, item.entities, sources) for item in spans]
+    axes = grid([stretch for item in spans for stretch in item.stretches], members=members, types=types, nation=nation)
+    standings = [_standing(axes, item.standing, sources) for item in spans]
     places = axes.levels(now.stretches)
     levels = [axes.sums(places), *(axes.sums(axes.levels(item.stretches)) for item in spans[1:])]
     shown = [np.where(standing.shown, level, np.nan) for standing, level in zip(standings, levels, strict=True)]
@@ -113,19 +145,15 @@ def _growth(
     return found[0], found[1]
 
 
-def _standing(axes: Grid, entities: pl.DataFrame, sources: pl.DataFrame) -> _Standing:
+def _standing(axes: Grid, whole: Standing, sources: pl.DataFrame) -> _Standing:
     """A member of children stands as the strongest of these children, any other member as the node.
 
     What is imputed in several children is weighed by their composite points.
     """
-    nodes = axis(entities, "node")
-    numbered = axes.entities.with_row_index("entity")
-    rows = entities.join(numbered, on=list(ENTITY)).with_columns(
-        rank=pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64)
-    )
-    on = (("entity", numbered.get_column("entity")), ("node", nodes))
-    rank, imputed, composite, points = several(rows, ("rank", "imputed_share", "composite_points", "points"), on)
-    position = {node: number for number, node in enumerate(nodes.to_list())}
+    at = whole.at(axes.entities.iter_rows())
+    points, composite = whole.points[at], whole.composite[at]
+    imputed, rank = whole.imputed[at], whole.rank[at]
+    position = {node: number for number, node in enumerate(whole.nodes)}
     own: Integers = np.array([position[node] for node in axes.cells.get_column("node").to_list()], dtype=np.int64)
     shape = (axes.entities.height, axes.cells.height)
     status, part = np.zeros(shape), np.zeros(shape)
