@@ -80,6 +80,14 @@ def flags(frame: pl.DataFrame, column: str, axes: Sequence[tuple[str, pl.Series]
     return array
 
 
+def added(array: Floats, present: Flags) -> Floats:
+    """Sum over the first axis in its order; an absent row adds nothing, a null one makes the sum null."""
+    total: Floats = np.zeros(array.shape[1:])
+    for period in range(array.shape[0]):
+        total += np.where(present[period], array[period], 0.0)
+    return total
+
+
 def weighted(x: Floats, weights: Floats) -> Floats:
     """Sum over j of x[:, j] * weights[j, :], added in the order of j (no BLAS: its order depends on the machine).
 

@@ -6,8 +6,8 @@ The level of a span is the mean of its periods; the position is made of summed v
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import Flags, Floats, axis, floats, nullable, several
-from dci_pipeline.index.points import STATUSES
+from dci_pipeline.index.dense import Flags, Floats, added, axis, floats, nullable, several
+from dci_pipeline.index.points import STATUSES, node_by_place
 from dci_pipeline.index.position import position
 
 
@@ -49,7 +49,7 @@ def span_points(points_by_period: pl.DataFrame) -> pl.DataFrame:
     status = np.where(present, ranks, 0.0).max(axis=0).astype(np.int64)
     frame = pl.DataFrame(
         {
-            **_keys(nodes, places),
+            **node_by_place(nodes, places),
             "points": nullable(_mean(level, present)),
             "composite_points": nullable(_mean(composite, present)),
             "obs_status": pl.Series(STATUSES).gather(status.reshape(-1)),
@@ -57,14 +57,6 @@ def span_points(points_by_period: pl.DataFrame) -> pl.DataFrame:
         }
     )
     return frame.filter(pl.col("periods_covered") > 0)
-
-
-def _keys(nodes: pl.Series, places: pl.Series) -> dict[str, pl.Series]:
-    """The columns place and node of node × place rows, in that order."""
-    return {
-        "place": places.gather(np.tile(np.arange(len(places)), len(nodes))),
-        "node": nodes.gather(np.repeat(np.arange(len(nodes)), len(places))),
-    }
 
 
 def span_shares(shares_by_period: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame:
@@ -76,14 +68,13 @@ def span_shares(shares_by_period: pl.DataFrame, *, node_weights: pl.DataFrame) -
     basket, nodes = axis(node_weights, "indicator"), axis(node_weights, "node")
     unseen = pl.col("value").is_null() & (pl.col("obs_status") != "P")
     rows = shares_by_period.filter(pl.col("indicator").is_in(basket.implode())).with_columns(
-        imputed=pl.when(unseen).then("estimate").otherwise(0.0),
-        unseen=pl.when(unseen).then(1.0).otherwise(0.0),
+        imputed=pl.when(unseen).then("estimate").otherwise(0.0), unseen=pl.when(unseen).then(1.0).otherwise(0.0)
     )
     places, periods = axis(rows, "place"), axis(rows, "period")
     axes = (("period", periods), ("place", places), ("indicator", basket))
     estimates, guessed, unobserved = several(rows, ("estimate", "imputed", "unseen"), axes)
     present = ~np.isnan(unobserved)
-    volume, imputed = _sum(estimates, present), _sum(guessed, present)
+    volume, imputed = added(estimates, present), added(guessed, present)
     national = rows.select("period", "indicator", "total").unique(["period", "indicator"], maintain_order=True)
     totals = floats(national, "total", (("period", periods), ("indicator", basket)))
     total = totals[0].copy()
@@ -97,20 +88,12 @@ def span_shares(shares_by_period: pl.DataFrame, *, node_weights: pl.DataFrame) -
     place_share = position(share, imputed_part, missing, total, weights)
     return pl.DataFrame(
         {
-            **_keys(nodes, places),
+            **node_by_place(nodes, places),
             "share": nullable(place_share.share.T),
             "imputed_share": nullable(place_share.imputed_share.T),
         }
     )
 
 
-def _sum(array: Floats, present: Flags) -> Floats:
-    """Sum over the first axis in its order; an absent row adds nothing, a null one makes the sum null."""
-    total: Floats = np.zeros(array.shape[1:])
-    for period in range(array.shape[0]):
-        total += np.where(present[period], array[period], 0.0)
-    return total
-
-
 def _mean(array: Floats, present: Flags) -> Floats:
-    return _sum(array, present) / array.shape[0]
+    return added(array, present) / array.shape[0]
