@@ -13,12 +13,13 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import Flags, Floats, Integers, axis, nullable, numbered, positions
+from dci_pipeline.index.dense import Flags, Floats, Integers, nullable
 from dci_pipeline.index.members import CELL, UNALLOCATED
 from dci_pipeline.index.points import STATUSES
-from dci_pipeline.marts.grid import ENTITY, Grid, Stretch, grid
+from dci_pipeline.marts.grid import Grid, Stretch, grid
 from dci_pipeline.marts.growth import comparable_values, competition_ranks
 from dci_pipeline.marts.index_span import maturity
+from dci_pipeline.marts.laid import ENTITY, STATUS, Laid, laid
 
 
 @dataclass(frozen=True)
@@ -30,36 +31,9 @@ class Span:
     entities: pl.DataFrame
 
     @cached_property
-    def standing(self) -> Standing:
+    def laid(self) -> Laid:
         """The entities as arrays, made once for every table that the span is part of."""
-        keys, entity = numbered(self.entities, ENTITY)
-        nodes = axis(self.entities, "node")
-        (node,) = positions(self.entities, (("node", nodes),))
-        rank = pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64)
-        arrays: list[Floats] = []
-        for column in self.entities.select("points", "composite_points", "imputed_share", rank).iter_columns():
-            # The last row is for entities that are not there.
-            array: Floats = np.full((keys.height + 1, len(nodes)), np.nan)
-            array[entity, node] = column.to_numpy()
-            arrays.append(array)
-        return Standing(keys.rows(), nodes.to_list(), *arrays)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Entities and nodes, and by entity × node what a span says of them; the last row is of no entity."""
-
-    keys: list[tuple[str, ...]]
-    nodes: list[str]
-    points: Floats
-    composite: Floats
-    imputed: Floats
-    rank: Floats
-
-    def at(self, keys: Iterable[tuple[str, ...]]) -> Integers:
-        """In which row each entity stands."""
-        rows = {key: number for number, key in enumerate(self.keys)}
-        return np.array([rows.get(key, len(rows)) for key in keys], dtype=np.int64)
+        return laid(self.entities, ("points", "composite_points", "imputed_share", STATUS))
 
 
 @dataclass(frozen=True)
@@ -102,7 +76,7 @@ def breakdown(
     """
     spans = [item for item in (now, before, two_before if before else None) if item is not None]
     axes = grid([stretch for item in spans for stretch in item.stretches], members=members, types=types, nation=nation)
-    standings = [_standing(axes, item.standing, sources) for item in spans]
+    standings = [_standing(axes, item.laid, sources) for item in spans]
     places = axes.levels(now.stretches)
     levels = [axes.sums(places), *(axes.sums(axes.levels(item.stretches)) for item in spans[1:])]
     shown = [np.where(standing.shown, level, np.nan) for standing, level in zip(standings, levels, strict=True)]
@@ -145,14 +119,15 @@ def _growth(
     return found[0], found[1]
 
 
-def _standing(axes: Grid, whole: Standing, sources: pl.DataFrame) -> _Standing:
+def _standing(axes: Grid, whole: Laid, sources: pl.DataFrame) -> _Standing:
     """A member of children stands as the strongest of these children, any other member as the node.
 
     What is imputed in several children is weighed by their composite points.
     """
-    at = whole.at(axes.entities.iter_rows())
-    points, composite = whole.points[at], whole.composite[at]
-    imputed, rank = whole.imputed[at], whole.rank[at]
+    at = whole.entities(axes.entities.iter_rows())
+    points, composite, imputed, rank = (
+        whole.values[name][at] for name in ("points", "composite_points", "imputed_share", STATUS)
+    )
     position = {node: number for number, node in enumerate(whole.nodes)}
     own: Integers = np.array([position[node] for node in axes.cells.get_column("node").to_list()], dtype=np.int64)
     shape = (axes.entities.height, axes.cells.height)

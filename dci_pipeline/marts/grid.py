@@ -16,8 +16,7 @@ import polars as pl
 from dci_pipeline.index.dense import Flags, Floats, Integers, axis, floats, numbered, positions
 from dci_pipeline.index.members import CELL
 from dci_pipeline.marts.entities import NATION
-
-ENTITY = ("entity_type", "entity_code")
+from dci_pipeline.marts.laid import ENTITY
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,8 @@ class Grid:
     def points(self, stretch: Stretch) -> Floats:
         """place × cell points of a stretch; NaN where they are null or there is no row. Other places are left out."""
         found: Floats = np.full((len(self.places), self.cells.height), np.nan)
-        at = stretch.places.cast(pl.Enum(self.places), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+        on = stretch.places.cast(pl.Enum(self.places), strict=False).to_physical()
+        at = on.cast(pl.Int64).fill_null(-1).to_numpy()
         cells = stretch.cells.join(self.cells.with_row_index("cell"), on=list(CELL), how="left", maintain_order="left")
         found[np.ix_(at[at >= 0], cells.get_column("cell").to_numpy())] = stretch.points[at >= 0]
         return found
