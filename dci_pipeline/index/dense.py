@@ -38,6 +38,24 @@ def positions(frame: pl.DataFrame, axes: Sequence[tuple[str, pl.Series]]) -> tup
     return tuple(found)
 
 
+def numbered(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, Integers]:
+    """The distinct values of several text columns together, sorted, and row by row which of them it has."""
+    axes = [(name, axis(frame, name)) for name in columns]
+    sizes = [len(values) for _, values in axes]
+    if not frame.height:
+        return frame.select(columns), np.zeros(0, dtype=np.int64)
+    combined = np.ravel_multi_index(positions(frame, axes), sizes)
+    # Marked on all there could be, which are few, instead of sorted.
+    there: Flags = np.zeros(int(np.prod(sizes)), dtype=np.bool_)
+    there[combined] = True
+    found = np.flatnonzero(there)
+    number: Integers = np.zeros(len(there), dtype=np.int64)
+    number[found] = np.arange(len(found))
+    at = np.unravel_index(found, sizes)
+    names = {name: values.gather(rows) for (name, values), rows in zip(axes, at, strict=True)}
+    return pl.DataFrame(names), number[combined]
+
+
 def floats(frame: pl.DataFrame, column: str, axes: Sequence[tuple[str, pl.Series]]) -> Floats:
     """A float column as an array with the given axes; NaN where the frame has null or no row."""
     return several(frame, [column], axes)[0]
@@ -60,6 +78,14 @@ def flags(frame: pl.DataFrame, column: str, axes: Sequence[tuple[str, pl.Series]
     array: Flags = np.zeros([len(values) for _, values in axes], dtype=np.bool_)
     array[positions(frame, axes)] = frame.get_column(column).to_numpy()
     return array
+
+
+def added(array: Floats, present: Flags) -> Floats:
+    """Sum over the first axis in its order; an absent row adds nothing, a null one makes the sum null."""
+    total: Floats = np.zeros(array.shape[1:])
+    for period in range(array.shape[0]):
+        total += np.where(present[period], array[period], 0.0)
+    return total
 
 
 def weighted(x: Floats, weights: Floats) -> Floats:

@@ -3,10 +3,12 @@
 The numbers a pipeline blocks on; the limits themselves are data of the index file, and blocking is the pipeline's.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import axis, flags, floats, nullable, several, weighted
+from dci_pipeline.index.dense import axis, floats, nullable, several, weighted
 
 
 def imputed(shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame:
@@ -24,10 +26,9 @@ def imputed(shares: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame
     places = axis(rows, "place")
     weights = np.nan_to_num(floats(node_weights, "weight", (("indicator", basket), ("node", nodes))))
     axes = (("place", places), ("indicator", basket))
-    share, total = several(rows, ("share", "total"), axes)
-    missing = flags(
-        rows.with_columns(missing=pl.col("value").is_null() & (pl.col("obs_status") != "P")), "missing", axes
-    )
+    unseen = (pl.col("value").is_null() & (pl.col("obs_status") != "P")).cast(pl.Float64)
+    share, total, is_missing = several(rows.with_columns(unseen=unseen), ("share", "total", "unseen"), axes)
+    missing = is_missing > 0.0
     empty = np.any(total == 0.0, axis=0)
     carried = np.where(missing & ~np.isnan(share), share, 0.0).sum(axis=0, keepdims=True)
     carried[0, ~np.any(total >= 0.0, axis=0)] = 1.0
@@ -53,10 +54,10 @@ def places_over(points: pl.DataFrame, *, node: str, limit: float) -> pl.DataFram
     )
 
 
-def with_place_limit(points: pl.DataFrame, *, node: str, limit: float) -> pl.DataFrame:
-    """Give status M to the rows of `places_over`; their numbers stay, so that sums over places remain exact.
+def with_place_limit(points: pl.DataFrame, *, nodes: Collection[str], limit: float) -> pl.DataFrame:
+    """Give status M to the rows of `places_over` at any of `nodes`; their numbers stay, so that sums remain exact.
 
-    Meant for a node composed of several indicators: a single carried indicator is wholly imputed and keeps E.
+    Meant for nodes composed of several indicators: a single carried indicator is wholly imputed and keeps E.
     """
-    over = (pl.col("node") == node) & (pl.col("imputed_share") > limit)
+    over = pl.col("node").is_in(sorted(nodes)) & (pl.col("imputed_share") > limit)
     return points.with_columns(obs_status=pl.when(over).then(pl.lit("M")).otherwise("obs_status"))

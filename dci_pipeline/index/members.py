@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import Flags, Floats, Integers, axis, flags, floats, nullable, positions
+from dci_pipeline.index.dense import Flags, Floats, Integers, axis, flags, floats, nullable, numbered, positions
 from dci_pipeline.index.linking import Basket
 
 # What an estimate, or a row that names no member, leaves over; no member of an index file bears this name.
@@ -73,17 +73,23 @@ def mean_members(rows: pl.DataFrame, *, periods: int) -> pl.DataFrame:
     """
     if periods == 1:
         return rows.select(SCHEMA.keys())
-    axes = [(name, axis(rows, name)) for name in (*CELL, "place")]
-    sizes = [len(values) for _, values in axes]
-    cells, cell_of = np.unique(np.ravel_multi_index(positions(rows, axes), sizes), return_inverse=True)
+    cells, cell_of = numbered(rows, CELL)
+    places = axis(rows, "place")
+    (place_of,) = positions(rows, (("place", places),))
     points = rows.get_column("points").fill_null(float("nan")).to_numpy()
     day_of = rows.get_column("period").to_physical().to_numpy()
-    total: Floats = np.zeros(len(cells))
+    total: Floats = np.zeros((cells.height, len(places)))
+    there: Flags = np.zeros(total.shape, dtype=np.bool_)
+    there[cell_of, place_of] = True
     for day in np.unique(day_of):
-        total[cell_of[day_of == day]] += points[day_of == day]
-    at = np.unravel_index(cells, sizes)
-    names = {name: values.gather(number) for (name, values), number in zip(axes, at, strict=True)}
-    return pl.DataFrame({**names, "points": nullable(total / periods)}).select(SCHEMA.keys())
+        own = day_of == day
+        total[cell_of[own], place_of[own]] += points[own]
+    cell, place = np.nonzero(there)
+    return (
+        cells[cell]
+        .with_columns(place=places.gather(place), points=nullable(total[there] / periods))
+        .select(SCHEMA.keys())
+    )
 
 
 def member_levels(

@@ -6,7 +6,7 @@ Reads a period's shares, the weights of a tree and the reference means. Growth, 
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import Floats, axis, flags, floats, nullable, weighted
+from dci_pipeline.index.dense import Floats, Integers, axis, floats, nullable, several, weighted
 from dci_pipeline.index.position import position
 from dci_pipeline.normalise.statuses import STATUSES
 
@@ -42,7 +42,6 @@ def points(
     rows = shares.filter(pl.col("indicator").is_in(basket.implode()))
     period = _period(rows)
     places, nodes = axis(rows, "place"), axis(node_weights, "node")
-    _complete(rows, places, basket)
     axes = (("place", places), ("indicator", basket))
     tree = (("indicator", basket), ("node", nodes))
     weights = np.nan_to_num(floats(node_weights, "weight", tree))
@@ -52,35 +51,40 @@ def points(
         # an undefined total undoes the indicator for every place, observed or not
         estimate=pl.when(pl.col("total").is_not_null()).then("estimate"),
         # a feed that is late as a whole is provisional, not imputed
-        missing=pl.col("value").is_null() & (pl.col("obs_status") != "P"),
+        missing=(pl.col("value").is_null() & (pl.col("obs_status") != "P")).cast(pl.Float64),
         rank=pl.when(pl.col("total").is_null())
         .then(pl.lit("M"))
         .otherwise("obs_status")
         .replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64),
     )
-    relatives = floats(defined, "estimate", axes) / _means(reference_totals, basket)
-    share, missing = floats(rows, "share", axes), flags(defined, "missing", axes)
-    total = floats(rows, "total", axes)[0]
+    estimate, share, totals, is_missing, ranks = several(
+        defined, ("estimate", "share", "total", "missing", "rank"), axes
+    )
+    if rows.height != is_missing.size or np.isnan(is_missing).any():
+        _refuse_incomplete(rows, places, basket)
+    relatives, missing, total = estimate / _means(reference_totals, basket), is_missing > 0.0, totals[0]
     own, composite = _scales(scales, nodes, base_points)
     place_share = position(share, np.where(missing, share, 0.0), missing, total, weights)
-    status = _strongest(floats(defined, "rank", axes), weights)
-    return (
-        pl.DataFrame(
-            {
-                "place": np.repeat(places.to_numpy(), len(nodes)),
-                "node": np.tile(nodes.to_numpy(), len(places)),
-                "points": nullable(own * weighted(relatives, weights)),
-                "composite_points": nullable(composite * weighted(relatives, root_weights)),
-                "share": nullable(place_share.share),
-                "imputed_share": nullable(place_share.imputed_share),
-                "obs_status": status.reshape(-1),
-                "share_weight": nullable(place_share.share_weight),
-            },
-            schema_overrides={"place": pl.String, "node": pl.String, "obs_status": pl.String},
-        )
-        .select(period, pl.all())
-        .sort("node", "place")
-    )
+    status = _strongest(ranks, weights)
+    return pl.DataFrame(
+        {
+            **node_by_place(nodes, places),
+            "points": nullable((own * weighted(relatives, weights)).T),
+            "composite_points": nullable((composite * weighted(relatives, root_weights)).T),
+            "share": nullable(place_share.share.T),
+            "imputed_share": nullable(place_share.imputed_share.T),
+            "obs_status": pl.Series(STATUSES).gather(status.T.reshape(-1)),
+            "share_weight": nullable(place_share.share_weight.T),
+        }
+    ).select(period, pl.all())
+
+
+def node_by_place(nodes: pl.Series, places: pl.Series) -> dict[str, pl.Series]:
+    """The columns place and node of node × place rows, in that order."""
+    return {
+        "place": places.gather(np.tile(np.arange(len(places)), len(nodes))),
+        "node": nodes.gather(np.repeat(np.arange(len(nodes)), len(places))),
+    }
 
 
 def _scales(scales: pl.DataFrame | None, nodes: pl.Series, base_points: float) -> tuple[Floats, Floats]:
@@ -95,12 +99,12 @@ def _scales(scales: pl.DataFrame | None, nodes: pl.Series, base_points: float) -
     return own, composite
 
 
-def _strongest(ranks: Floats, weights: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.str_]]:
+def _strongest(ranks: Floats, weights: Floats) -> Integers:
     strongest: Floats = np.zeros((ranks.shape[0], weights.shape[1]))
     for j in range(ranks.shape[1]):
         under = weights[j] != 0.0
         strongest[:, under] = np.maximum(strongest[:, under], ranks[:, j, None])
-    return np.array(STATUSES)[strongest.astype(np.int64)]
+    return strongest.astype(np.int64)
 
 
 def _period(rows: pl.DataFrame) -> pl.Expr:
@@ -110,19 +114,18 @@ def _period(rows: pl.DataFrame) -> pl.Expr:
     return pl.lit(periods[0], pl.Date).alias("period")
 
 
-def _complete(rows: pl.DataFrame, places: pl.Series, basket: pl.Series) -> None:
+def _refuse_incomplete(rows: pl.DataFrame, places: pl.Series, basket: pl.Series) -> None:
     twice = rows.filter(pl.struct("place", "indicator").is_duplicated())
     if not twice.is_empty():
         raise ValueError(
             f"shares: one row per place and indicator expected; found twice {twice.sort('indicator', 'place').row(0)}"
         )
-    if rows.height != len(places) * len(basket):
-        grid = pl.DataFrame({"place": places}).join(pl.DataFrame({"indicator": basket}), how="cross")
-        lacking = grid.join(rows, on=["place", "indicator"], how="anti").sort("indicator", "place")
-        raise ValueError(
-            f"shares: {lacking.height} of {grid.height} place x indicator rows are absent, first {lacking.row(0)}; "
-            "expected a row for every place and every leaf of the tree, missing values included"
-        )
+    grid = pl.DataFrame({"place": places}).join(pl.DataFrame({"indicator": basket}), how="cross")
+    lacking = grid.join(rows, on=["place", "indicator"], how="anti").sort("indicator", "place")
+    raise ValueError(
+        f"shares: {lacking.height} of {grid.height} place x indicator rows are absent, first {lacking.row(0)}; "
+        "expected a row for every place and every leaf of the tree, missing values included"
+    )
 
 
 def _means(reference_totals: pl.DataFrame, basket: pl.Series) -> Floats:

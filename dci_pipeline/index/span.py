@@ -6,7 +6,8 @@ The level of a span is the mean of its periods; the position is made of summed v
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import Flags, Floats, axis, flags, floats, nullable
+from dci_pipeline.index.dense import Flags, Floats, added, axis, floats, nullable, several
+from dci_pipeline.index.points import node_by_place
 from dci_pipeline.index.position import position
 from dci_pipeline.normalise.statuses import STATUSES
 
@@ -36,30 +37,27 @@ def span_points(points_by_period: pl.DataFrame) -> pl.DataFrame:
     periods in the frame for every place, so that places keep adding up to the nation when one enters or leaves in
     between; null when any period's points are null.
     """
-    rows = points_by_period.sort("period", "node", "place")
-    twice = rows.filter(pl.struct("period", "node", "place").is_duplicated())
-    if not twice.is_empty():
-        raise ValueError(f"points: one row per period, place and node expected; found twice {twice.row(0, named=True)}")
-    nodes, places, periods = axis(rows, "node"), axis(rows, "place"), axis(rows, "period")
+    nodes, places, periods = (axis(points_by_period, name) for name in ("node", "place", "period"))
     axes = (("period", periods), ("node", nodes), ("place", places))
-    ranked = rows.with_columns(
-        present=pl.lit(True),
-        rank=pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64),
-    )
-    present = flags(ranked, "present", axes)
-    status = np.array(STATUSES)[np.where(present, floats(ranked, "rank", axes), 0.0).max(axis=0).astype(np.int64)]
+    rank = pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64)
+    rows = points_by_period.with_columns(rank=rank, present=pl.lit(1.0))
+    level, composite, ranks, given = several(rows, ("points", "composite_points", "rank", "present"), axes)
+    present = given > 0.0
+    if present.sum() != rows.height:
+        key = pl.struct("period", "node", "place")
+        twice = points_by_period.filter(key.is_duplicated()).sort("period", "node", "place")
+        raise ValueError(f"points: one row per period, place and node expected; found twice {twice.row(0, named=True)}")
+    status = np.where(present, ranks, 0.0).max(axis=0).astype(np.int64)
     frame = pl.DataFrame(
         {
-            "place": np.tile(places.to_numpy(), len(nodes)),
-            "node": np.repeat(nodes.to_numpy(), len(places)),
-            "points": nullable(_mean(floats(ranked, "points", axes), present)),
-            "composite_points": nullable(_mean(floats(ranked, "composite_points", axes), present)),
-            "obs_status": status.reshape(-1),
+            **node_by_place(nodes, places),
+            "points": nullable(_mean(level, present)),
+            "composite_points": nullable(_mean(composite, present)),
+            "obs_status": pl.Series(STATUSES).gather(status.reshape(-1)),
             "periods_covered": present.sum(axis=0, dtype=np.int64).reshape(-1),
-        },
-        schema_overrides={"place": pl.String, "node": pl.String, "obs_status": pl.String},
+        }
     )
-    return frame.filter(pl.col("periods_covered") > 0).sort("node", "place")
+    return frame.filter(pl.col("periods_covered") > 0)
 
 
 def span_shares(shares_by_period: pl.DataFrame, *, node_weights: pl.DataFrame) -> pl.DataFrame:
@@ -71,19 +69,19 @@ def span_shares(shares_by_period: pl.DataFrame, *, node_weights: pl.DataFrame) -
     basket, nodes = axis(node_weights, "indicator"), axis(node_weights, "node")
     unseen = pl.col("value").is_null() & (pl.col("obs_status") != "P")
     rows = shares_by_period.filter(pl.col("indicator").is_in(basket.implode())).with_columns(
-        imputed=pl.when(unseen).then("estimate").otherwise(0.0), present=pl.lit(True)
+        imputed=pl.when(unseen).then("estimate").otherwise(0.0), unseen=pl.when(unseen).then(1.0).otherwise(0.0)
     )
     places, periods = axis(rows, "place"), axis(rows, "period")
     axes = (("period", periods), ("place", places), ("indicator", basket))
-    present = flags(rows, "present", axes)
-    volume = _sum(floats(rows, "estimate", axes), present)
-    imputed = _sum(floats(rows, "imputed", axes), present)
+    estimates, guessed, unobserved = several(rows, ("estimate", "imputed", "unseen"), axes)
+    present = ~np.isnan(unobserved)
+    volume, imputed = added(estimates, present), added(guessed, present)
     national = rows.select("period", "indicator", "total").unique(["period", "indicator"], maintain_order=True)
     totals = floats(national, "total", (("period", periods), ("indicator", basket)))
     total = totals[0].copy()
     for period in range(1, len(periods)):
         total += totals[period]
-    missing: Flags = np.any(flags(rows.with_columns(unseen.alias("unseen")), "unseen", axes), axis=0)
+    missing: Flags = np.any(unobserved > 0.0, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = volume / total
         imputed_part = imputed / total
@@ -91,22 +89,12 @@ def span_shares(shares_by_period: pl.DataFrame, *, node_weights: pl.DataFrame) -
     place_share = position(share, imputed_part, missing, total, weights)
     return pl.DataFrame(
         {
-            "place": np.repeat(places.to_numpy(), len(nodes)),
-            "node": np.tile(nodes.to_numpy(), len(places)),
-            "share": nullable(place_share.share),
-            "imputed_share": nullable(place_share.imputed_share),
-        },
-        schema_overrides={"place": pl.String, "node": pl.String},
-    ).sort("node", "place")
-
-
-def _sum(array: Floats, present: Flags) -> Floats:
-    """Sum over the first axis in its order; an absent row adds nothing, a null one makes the sum null."""
-    total: Floats = np.zeros(array.shape[1:])
-    for period in range(array.shape[0]):
-        total += np.where(present[period], array[period], 0.0)
-    return total
+            **node_by_place(nodes, places),
+            "share": nullable(place_share.share.T),
+            "imputed_share": nullable(place_share.imputed_share.T),
+        }
+    )
 
 
 def _mean(array: Floats, present: Flags) -> Floats:
-    return _sum(array, present) / array.shape[0]
+    return added(array, present) / array.shape[0]

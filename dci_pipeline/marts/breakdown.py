@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import Flags, Floats, Integers, axis, nullable, several
+from dci_pipeline.index.dense import Flags, Floats, Integers, nullable
 from dci_pipeline.index.members import CELL, UNALLOCATED
-from dci_pipeline.marts.grid import ENTITY, Grid, Stretch, grid
+from dci_pipeline.marts.grid import Grid, Stretch, grid
 from dci_pipeline.marts.growth import comparable_values, competition_ranks
 from dci_pipeline.marts.index_span import maturity
+from dci_pipeline.marts.laid import ENTITY, STATUS, Laid, laid
 from dci_pipeline.normalise.statuses import STATUSES
 
 
@@ -27,6 +29,11 @@ class Span:
 
     stretches: tuple[Stretch, ...]
     entities: pl.DataFrame
+
+    @cached_property
+    def laid(self) -> Laid:
+        """The entities as arrays, made once for every table that the span is part of."""
+        return laid(self.entities, ("points", "composite_points", "imputed_share", STATUS))
 
 
 @dataclass(frozen=True)
@@ -68,9 +75,8 @@ def breakdown(
     or rank; a withheld place has no points, its estimate stays in sums and means.
     """
     spans = [item for item in (now, before, two_before if before else None) if item is not None]
-    rows = [stretch.rows for item in spans for stretch in item.stretches]
-    axes = grid(rows, members=members, types=types, nation=nation)
-    standings = [_standing(axes, item.entities, sources) for item in spans]
+    axes = grid([stretch for item in spans for stretch in item.stretches], members=members, types=types, nation=nation)
+    standings = [_standing(axes, item.laid, sources) for item in spans]
     places = axes.levels(now.stretches)
     levels = [axes.sums(places), *(axes.sums(axes.levels(item.stretches)) for item in spans[1:])]
     shown = [np.where(standing.shown, level, np.nan) for standing, level in zip(standings, levels, strict=True)]
@@ -113,19 +119,16 @@ def _growth(
     return found[0], found[1]
 
 
-def _standing(axes: Grid, entities: pl.DataFrame, sources: pl.DataFrame) -> _Standing:
+def _standing(axes: Grid, whole: Laid, sources: pl.DataFrame) -> _Standing:
     """A member of children stands as the strongest of these children, any other member as the node.
 
     What is imputed in several children is weighed by their composite points.
     """
-    nodes = axis(entities, "node")
-    numbered = axes.entities.with_row_index("entity")
-    rows = entities.join(numbered, on=list(ENTITY)).with_columns(
-        rank=pl.col("obs_status").replace_strict(STATUSES, range(len(STATUSES)), return_dtype=pl.Float64)
+    at = whole.entities(axes.entities.iter_rows())
+    points, composite, imputed, rank = (
+        whole.values[name][at] for name in ("points", "composite_points", "imputed_share", STATUS)
     )
-    on = (("entity", numbered.get_column("entity")), ("node", nodes))
-    rank, imputed, composite, points = several(rows, ("rank", "imputed_share", "composite_points", "points"), on)
-    position = {node: number for number, node in enumerate(nodes.to_list())}
+    position = {node: number for number, node in enumerate(whole.nodes)}
     own: Integers = np.array([position[node] for node in axes.cells.get_column("node").to_list()], dtype=np.int64)
     shape = (axes.entities.height, axes.cells.height)
     status, part = np.zeros(shape), np.zeros(shape)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from dci_pipeline.marts.entities import KEY, NATION
-from dci_pipeline.marts.growth import ratio
+from dci_pipeline.marts.entities import KEY, NATION, in_order
+from dci_pipeline.marts.growth import joined, ratio, same_rows
 from dci_pipeline.marts.index_span import maturity
 from dci_pipeline.normalise.statuses import STATUSES
 
@@ -48,7 +48,7 @@ def standing(span: pl.DataFrame, parts: Sequence[tuple[int, pl.DataFrame, Sequen
             )
             frame = frame.select(*KEY, *_STANDING)
     said = span.select(*KEY, "obs_status", "imputed_share", there=pl.lit(True))
-    return frame.join(said, on=list(KEY), how="left").with_columns(pl.col("there").fill_null(False))
+    return joined(frame, said).with_columns(pl.col("there").fill_null(False))
 
 
 def contribution(
@@ -69,8 +69,8 @@ def contribution(
     ).select("root", level="composite_points", level_base="composite_points_base", had="there_base")
     change = pl.col("level") - pl.col("level_base")
     moved = pl.col("composite_points") - pl.col("composite_points_base")
-    return (
-        frame.join(level.filter("had").drop("had"), on="root", how="inner")
+    return in_order(
+        frame.join(level.filter("had").drop("had"), on="root", how="inner", maintain_order="left")
         .with_columns(
             link_effect_points=pl.col("composite_link_points") - pl.col("composite_link_points_base") + 0.0,
             conf_status=pl.lit("F"),
@@ -94,7 +94,6 @@ def contribution(
             "maturity",
             "imputed_share",
         )
-        .sort(KEY)
     )
 
 
@@ -124,9 +123,11 @@ def _departed(entities: pl.DataFrame, passed: Sequence[pl.DataFrame]) -> list[pl
 def _both(now: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
     """Rows that either span has, side by side; `_base` names the base's columns."""
     strength = {name: number for number, name in enumerate(STATUSES)}
-    frame = now.join(base, on=list(KEY), how="full", suffix="_base", coalesce=True).with_columns(
-        pl.col(name).fill_null(False) for name in ("there", "there_base")
-    )
+    if same_rows(now, base):
+        frame = pl.concat([now, base.drop(KEY).select(pl.all().name.suffix("_base"))], how="horizontal")
+    else:
+        frame = now.join(base, on=list(KEY), how="full", suffix="_base", coalesce=True)
+    frame = frame.with_columns(pl.col(name).fill_null(False) for name in ("there", "there_base"))
     # A row that a span knows nothing of counts 0; one it has and does not show stays unknown.
     filled = [
         pl.when(pl.col(f"there{suffix}") | pl.col(f"{name}{suffix}").is_not_null())

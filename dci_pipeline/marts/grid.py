@@ -8,27 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
-from dci_pipeline.index.dense import Flags, Floats, Integers, axis, floats
+from dci_pipeline.index.dense import Flags, Floats, Integers, axis, floats, numbered, positions
 from dci_pipeline.index.members import CELL
 from dci_pipeline.marts.entities import NATION
-
-ENTITY = ("entity_type", "entity_code")
+from dci_pipeline.marts.laid import ENTITY
 
 
 @dataclass(frozen=True)
 class Stretch:
     """The periods of a span that one link publishes.
 
-    passed: every link after the first up to this one; periods: how many; rows: their mean, `index.mean_members`.
+    passed: every link after the first up to this one; periods: how many; rows: their mean, `index.mean_members`. What
+    is made of the rows is made once.
     """
 
     passed: tuple[str, ...]
     periods: int
     rows: pl.DataFrame
+
+    @cached_property
+    def cells(self) -> pl.DataFrame:
+        """[node, dimension, member] of the rows, sorted."""
+        return self._numbered[0]
+
+    @cached_property
+    def places(self) -> pl.Series:
+        return axis(self.rows, "place")
+
+    @cached_property
+    def points(self) -> Floats:
+        """place × cell; NaN where it is null or there is no row."""
+        found: Floats = np.full((len(self.places), self.cells.height), np.nan)
+        (place,) = positions(self.rows, (("place", self.places),))
+        found[place, self._numbered[1]] = self.rows.get_column("points").cast(pl.Float64).to_numpy()
+        return found
+
+    @cached_property
+    def _numbered(self) -> tuple[pl.DataFrame, Integers]:
+        return numbered(self.rows, CELL)
 
 
 @dataclass(frozen=True)
@@ -41,6 +63,15 @@ class Grid:
     entities: pl.DataFrame
     inside: tuple[Integers, ...]
     member: Flags
+
+    def points(self, stretch: Stretch) -> Floats:
+        """place × cell points of a stretch; NaN where they are null or there is no row. Other places are left out."""
+        found: Floats = np.full((len(self.places), self.cells.height), np.nan)
+        on = stretch.places.cast(pl.Enum(self.places), strict=False).to_physical()
+        at = on.cast(pl.Int64).fill_null(-1).to_numpy()
+        cells = stretch.cells.join(self.cells.with_row_index("cell"), on=list(CELL), how="left", maintain_order="left")
+        found[np.ix_(at[at >= 0], cells.get_column("cell").to_numpy())] = stretch.points[at >= 0]
+        return found
 
     def of(self, rows: pl.DataFrame, column: str) -> Floats:
         """place × cell array of a column; NaN where it is null or there is no row. Other places are left out."""
@@ -72,7 +103,7 @@ class Grid:
         total: Floats = np.zeros((len(self.places), self.cells.height))
         there: Flags = np.zeros(total.shape, dtype=np.bool_)
         for stretch in span:
-            part = self.of(stretch.rows, "points")
+            part = self.points(stretch)
             total += stretch.periods * np.nan_to_num(part)
             there |= ~np.isnan(part)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -93,7 +124,7 @@ class Grid:
         total: Floats = np.zeros((len(self.inside), self.cells.height))
         there: Flags = np.zeros(total.shape, dtype=np.bool_)
         for stretch in span:
-            part = self.sums(self.of(stretch.rows, "points"))
+            part = self.sums(self.points(stretch))
             here = ~np.isnan(part)
             for link in stretch.passed:
                 if link not in common:
@@ -119,19 +150,19 @@ class Grid:
         return covered
 
     def _in_basket(self, stretch: Stretch) -> Flags:
-        nodes = stretch.rows.get_column("node").unique()
+        nodes = stretch.cells.get_column("node").unique()
         return self.cells.get_column("node").is_in(nodes.implode()).to_numpy()
 
 
-def grid(rows: Sequence[pl.DataFrame], *, members: pl.DataFrame, types: pl.DataFrame, nation: str) -> Grid:
-    """The axes for all of `rows` [place, node, dimension, member, …].
+def grid(stretches: Sequence[Stretch], *, members: pl.DataFrame, types: pl.DataFrame, nation: str) -> Grid:
+    """The axes for all of `stretches`.
 
     members: primary memberships [group_type, group, place]; types: the places there are [place, type, member Boolean];
     nation: its code. A group without a place among the rows is not there.
     """
-    cells = pl.concat([frame.select(CELL).unique() for frame in rows]).unique().sort(CELL)
-    found = pl.concat([frame.select("place").unique() for frame in rows]).unique()
-    kinds = types.join(found, on="place", how="semi").sort("place")
+    cells = pl.concat([stretch.cells for stretch in stretches]).unique().sort(CELL)
+    found = pl.concat([stretch.places for stretch in stretches]).unique()
+    kinds = types.filter(pl.col("place").is_in(found.implode())).sort("place")
     places = axis(kinds, "place")
     position = {place: number for number, place in enumerate(places.to_list())}
     keys = [(str(kind), str(place)) for place, kind in kinds.select("place", "type").iter_rows()]

@@ -84,8 +84,19 @@ def beside(entities: pl.DataFrame, base: pl.DataFrame | None, *, columns: Collec
         return entities.with_columns(
             pl.lit(None, dtype=entities.schema[name]).alias(f"{name}{suffix}") for name in columns
         )
-    other = base.select(*KEY, *(pl.col(name).alias(f"{name}{suffix}") for name in columns))
+    return joined(entities, base.select(*KEY, *(pl.col(name).alias(f"{name}{suffix}") for name in columns)))
+
+
+def joined(entities: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Adds the columns of `other`, of the same entity × node; null where it has none. Both have each key once."""
+    if same_rows(entities, other):
+        return pl.concat([entities, other.drop(KEY)], how="horizontal")
     return entities.join(other, on=list(KEY), how="left", maintain_order="left")
+
+
+def same_rows(one: pl.DataFrame, other: pl.DataFrame) -> bool:
+    """Whether both have the same entities × nodes in the same order, as spans of one geography and link have."""
+    return one.select(KEY).equals(other.select(KEY))
 
 
 def growth_on(entities: pl.DataFrame, base: pl.DataFrame | None, *, name: str) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from datetime import date
 
 import polars as pl
 
-from dci_pipeline.marts.entities import KEY, members_mean
+from dci_pipeline.marts.entities import in_order, members_mean
 from dci_pipeline.marts.growth import CHAIN, beside, compound, growth_on, like_for_like, rank_of
 
 
@@ -119,11 +119,8 @@ def _compared(
 
 def _published(frame: pl.DataFrame, *, whole: bool) -> pl.DataFrame:
     """The columns of a published row: without those that chain, with how it may be used and how final it is."""
-    return (
-        frame.with_columns(conf_status=pl.lit("F"), maturity=maturity(whole=whole))
-        .drop(*CHAIN, "link_points", "composite_link_points")
-        .sort(KEY)
-    )
+    published = frame.with_columns(conf_status=pl.lit("F"), maturity=maturity(whole=whole))
+    return in_order(published.drop(*CHAIN, "link_points", "composite_link_points"))
 
 
 def maturity(*, whole: bool) -> pl.Expr:

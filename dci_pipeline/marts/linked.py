@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from dci_pipeline.marts.entities import KEY, entity_sums
+from dci_pipeline.marts.entities import KEY, entity_sums, in_order
 
 BOTH = ("points_before", "points_after", "composite_before", "composite_after")
 
@@ -66,7 +66,7 @@ def together(parts: Sequence[tuple[int, pl.DataFrame]], *, statuses: Sequence[st
     first); members are those of the last part.
     """
     if len(parts) == 1:
-        return parts[0][1]
+        return in_order(parts[0][1])
     own = ("points", "mean_points", "chained_points", "link_points")
     spread = ("composite_points", "share", "composite_link_points")
     keys = pl.concat([frame.select(KEY) for _, frame in parts]).unique().sort(KEY)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from dci_pipeline.contracts import TableContract
 from dci_pipeline.findings import Finding
+from dci_pipeline.marts.entities import stands_in_order
 
 _TYPES: dict[str, tuple[pl.DataType, ...]] = {
     "string": (pl.String(),),
@@ -47,21 +46,12 @@ def promised(frame: pl.DataFrame, contract: TableContract) -> pl.DataFrame:
             )
     # One width for whole numbers, so that partitions always stack.
     table = table.with_columns(pl.col(column.name).cast(_TYPES[column.type][0]) for column in contract.columns)
-    if contract.key and not _in_order(table, contract.key):
+    if contract.key and not stands_in_order(table, contract.key):
         twice = table.filter(pl.struct(contract.key).is_duplicated())
         if not twice.is_empty():
             raise Finding("rows that share a key", where=where, found=twice.select(contract.key).row(0, named=True))
         table = table.sort(contract.key, nulls_last=True)
     return table
-
-
-def _in_order(table: pl.DataFrame, key: Sequence[str]) -> bool:
-    """Whether every row comes after the one before it: nothing to sort then, and no key twice. A null is not said."""
-    after = pl.lit(False)
-    for name in reversed(key):
-        own, before = pl.col(name), pl.col(name).shift(1)
-        after = (own > before) | ((own == before) & after)
-    return bool(table.select(after.slice(1).fill_null(False).all()).item())
 
 
 def empty(contract: TableContract) -> pl.DataFrame:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from dci_pipeline.framework import Tracked
-from dci_pipeline.marts.entities import KEY, NATION
-from dci_pipeline.marts.growth import beside, growth, rank_of, ratio
+from dci_pipeline.index.dense import Flags, Floats, nullable
+from dci_pipeline.marts.entities import KEY, NATION, keyed
+from dci_pipeline.marts.growth import comparable_values, competition_ranks
 from dci_pipeline.marts.index_span import maturity
+from dci_pipeline.marts.laid import STATUS, Laid, laid
 from dci_pipeline.marts.volumes import STOCK
 from dci_pipeline.normalise.statuses import STATUSES
 
@@ -28,6 +33,24 @@ class Span:
 
     amounts: pl.DataFrame
     days: int
+
+    @cached_property
+    def laid(self) -> Laid:
+        """The amounts as arrays, made once for every table that the span is part of."""
+        return laid(self.amounts, ("amount", STATUS, "imputed_share"))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """By entity × key indicator: what is measured, its status, how much of it is imputed, and which rows there are."""
+
+    amount: Floats
+    status: Floats
+    imputed: Floats
+
+    @property
+    def there(self) -> Flags:
+        return ~np.isnan(self.status)
 
 
 def tracker(
@@ -58,73 +81,92 @@ def tracker(
     rank                    descending, competition; null for types without ranking
     obs_status, conf_status, maturity, imputed_share
     """
-    frames: list[pl.DataFrame] = []
-    for item in tracked:
-        frame = _measured(now, item)
-        frame = _growth(frame, _measured(before, item) if before else None, "growth_yoy")
-        first, last = (_measured(end, item) for end in ends) if ends else (None, None)
-        frame = _growth_between(frame, first, last)
-        frames.append(_valued(frame, points, item, kinds[item.node], public, part))
-    found = pl.concat(frames)
-    return (
-        found.with_columns(
-            rank=pl.when(pl.col("entity_type").is_in(sorted(ranked))).then(
-                rank_of("measured", ("entity_type", "node"))
-            ),
-            conf_status=pl.lit("F"),
-            maturity=maturity(whole=whole),
-        )
-        .select(*KEY, *COLUMNS, "obs_status", "conf_status", "maturity", "imputed_share")
-        .sort(KEY)
+    items = sorted(tracked, key=lambda item: item.tracked)
+    keys = now.laid.keys
+    own = _measured(now, items, keys)
+    nothing: Floats = np.full(own.amount.shape, np.nan)
+    base = _measured(before, items, keys).amount if before else nothing
+    first, last = (_measured(end, items, keys).amount for end in ends) if ends else (nothing, nothing)
+    kind_of = np.array([kind for kind, _ in keys], dtype=object)
+    level = laid(points.filter(pl.col("node").is_in({item.node for item in items})), ["points"])
+    level_of = level.values["points"][np.ix_(level.entities(keys), level.columns(item.node for item in items))]
+    value, share = _valued(own, level_of, items, kinds, public, part, nation=kind_of == NATION)
+    status = np.nan_to_num(own.status).astype(np.int64).reshape(-1)
+    frame = keyed([(kind, code) for kind, code in keys], pl.Series([item.tracked for item in items], dtype=pl.String))
+    columns = {
+        "value": nullable(value),
+        "unit": pl.Series([item.unit for item in items] * len(keys), dtype=pl.String),
+        "growth_yoy": nullable(_ratio(own.amount, base) - 1.0),
+        "growth_end_over_begin": nullable(_ratio(last, first) - 1.0),
+        "share_of_nation": nullable(share),
+        "rank": nullable(_ranks(own.amount, kind_of, ranked)).cast(pl.Int64),
+        "obs_status": pl.Series(STATUSES, dtype=pl.String).gather(status),
+        "conf_status": pl.lit("F"),
+        "imputed_share": nullable(own.imputed),
+    }
+    there = frame.with_columns(**columns).filter(pl.Series(own.there.reshape(-1)))
+    return there.with_columns(maturity=maturity(whole=whole)).select(
+        *KEY, *COLUMNS, "obs_status", "conf_status", "maturity", "imputed_share"
     )
 
 
-def _measured(span: Span, item: Tracked) -> pl.DataFrame:
-    """[entity_type, entity_code, node = the tracked id, measured, obs_status, imputed_share] of one key indicator."""
-    own = span.amounts.filter(pl.col("node") == item.node).with_columns(measured="amount")
-    if item.per is not None:
-        other = span.amounts.filter(pl.col("node") == item.per)
-        both = own.join(other, on=list(KEY[:2]), how="inner", suffix="_per", maintain_order="left")
-        order = list(STATUSES)
-        stronger = pl.max_horizontal(
-            pl.col(name).replace_strict(order, range(len(order)), return_dtype=pl.Int64)
-            for name in ("obs_status", "obs_status_per")
-        )
+def _measured(span: Span, items: Sequence[Tracked], keys: Sequence[tuple[str, ...]]) -> _Measured:
+    """Every key indicator of a span for these entities."""
+    rows, values = span.laid.entities(keys), span.laid.values
+    columns = span.laid.columns(item.node for item in items)
+    amount, status, imputed = (values[name][np.ix_(rows, columns)] for name in ("amount", STATUS, "imputed_share"))
+    for number, item in enumerate(items):
+        if item.per is None:
+            continue
+        (other,) = span.laid.columns([item.per])
         days = float(span.days) if item.per_day else 1.0
-        own = both.with_columns(
-            measured=ratio(pl.col("amount"), pl.col("amount_per")) / item.divisor / days,
-            obs_status=stronger.replace_strict(range(len(order)), order, return_dtype=pl.String),
-            imputed_share=pl.max_horizontal("imputed_share", "imputed_share_per"),
-        )
-    return own.select(*KEY[:2], pl.lit(item.tracked).alias("node"), "measured", "obs_status", "imputed_share")
+        amount[:, number] = _per(_per(_ratio(amount[:, number], values["amount"][rows, other]), item.divisor), days)
+        # Where either is not there, its status is NaN, and so is what is made of both.
+        status[:, number] = np.maximum(status[:, number], values[STATUS][rows, other])
+        imputed[:, number] = np.fmax(imputed[:, number], values["imputed_share"][rows, other])
+    return _Measured(amount, status, imputed)
 
 
 def _valued(
-    frame: pl.DataFrame, points: pl.DataFrame, item: Tracked, kind: str, public: Collection[str], part: float
-) -> pl.DataFrame:
-    """Adds value, unit and share_of_nation."""
-    nation = frame.filter(pl.col("entity_type") == NATION)["measured"]
-    share = ratio(pl.col("measured"), pl.lit(nation.item() if len(nation) else None, dtype=pl.Float64))
-    if item.form == INDEX:
-        own = points.filter(pl.col("node") == item.node).select(*KEY[:2], "points")
-        frame = frame.join(own, on=list(KEY[:2]), how="left", maintain_order="left")
-        value = pl.col("points") if kind == STOCK else pl.col("points") * part
-    elif item.form == ABSOLUTE:
-        shown = (pl.col("entity_type") == NATION) & pl.lit(item.node in public)
-        value = pl.when(shown).then(pl.col("measured") / item.divisor)
-    else:
-        value, share = pl.col("measured"), pl.lit(None, dtype=pl.Float64)
-    return frame.with_columns(value=value, unit=pl.lit(item.unit), share_of_nation=share).drop("points", strict=False)
+    own: _Measured,
+    points: Floats,
+    items: Sequence[Tracked],
+    kinds: Mapping[str, str],
+    public: Collection[str],
+    part: float,
+    *,
+    nation: Flags,
+) -> tuple[Floats, Floats]:
+    """Values and shares of the nation."""
+    value, share = np.full(points.shape, np.nan), np.full(points.shape, np.nan)
+    for number, item in enumerate(items):
+        measured = own.amount[:, number]
+        if item.form == INDEX:
+            value[:, number] = points[:, number] if kinds[item.node] == STOCK else points[:, number] * part
+        elif item.form == ABSOLUTE:
+            value[:, number] = np.where(nation & (item.node in public), _per(measured, item.divisor), np.nan)
+        else:
+            value[:, number] = measured
+            continue
+        for whole in measured[nation & own.there[:, number]]:
+            share[:, number] = _per(measured, float(whole)) if whole != 0.0 else np.nan
+    return value, share
 
 
-def _growth(frame: pl.DataFrame, base: pl.DataFrame | None, name: str) -> pl.DataFrame:
-    grown = beside(frame, base, columns=["measured"], suffix="_base")
-    return grown.with_columns(growth("measured", "measured_base").alias(name)).drop("measured_base")
+def _ranks(values: Floats, kind_of: npt.NDArray[np.object_], ranked: Collection[str]) -> Floats:
+    """Ranks of each key indicator among entities of a type that has any, descending."""
+    found: Floats = np.full(values.shape, np.nan)
+    for kind in ranked:
+        rows = np.flatnonzero(kind_of == kind)
+        found[rows] = competition_ranks(comparable_values(values[rows].T)).T
+    return found
 
 
-def _growth_between(frame: pl.DataFrame, first: pl.DataFrame | None, last: pl.DataFrame | None) -> pl.DataFrame:
-    grown = beside(frame, first, columns=["measured"], suffix="_first")
-    grown = beside(grown, last, columns=["measured"], suffix="_last")
-    return grown.with_columns(growth_end_over_begin=growth("measured_last", "measured_first")).drop(
-        "measured_first", "measured_last"
-    )
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole != 0.0, part / whole, np.nan)
+
+
+def _per(values: Floats, number: float) -> Floats:
+    """The values divided by one number, by its inverse: as the engine does it, whose last digit these tables have."""
+    return values * (1.0 / number)

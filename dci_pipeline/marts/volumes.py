@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import polars as pl
 
+from dci_pipeline.index.dense import added, axis, nullable, several
 from dci_pipeline.marts.entities import KEY, entity_sums
 
 STOCK = "stock"
@@ -22,29 +24,35 @@ def place_amounts(shares: pl.DataFrame, *, kinds: Mapping[str, str], periods: in
     amount (null when an estimate is undefined), imputed (the part of it that is imputed), status (strongest of the
     periods' M, E, P, A)].
     """
-    late = (pl.col("obs_status") == "P").alias("late")
-    rows = (
-        shares.filter(pl.col("indicator").is_in(sorted(kinds)))
-        .with_columns(late, carried=pl.col("value").is_null() & ~late)
-        .sort("place", "indicator", "period")
-        .group_by("place", pl.col("indicator").alias("node"), maintain_order=True)
-        .agg("estimate", "carried", late=pl.col("late").any(), withheld=(pl.col("obs_status") == "M").any())
-    )
-    amounts: list[float | None] = []
-    imputed: list[float] = []
-    for node, estimates, carried in rows.select("node", "estimate", "carried").iter_rows():
-        divisor = periods if kinds[node] == STOCK else 1
-        amounts.append(None if None in estimates else sum(estimates) / divisor)
-        parts = [value for value, guessed in zip(estimates, carried, strict=True) if guessed and value is not None]
-        imputed.append(sum(parts) / divisor)
-    return rows.select(
+    late = pl.col("obs_status") == "P"
+    rows = shares.filter(pl.col("indicator").is_in(sorted(kinds))).select(
+        "period",
         "place",
-        "node",
-        "late",
-        "withheld",
-        amount=pl.Series(amounts, dtype=pl.Float64),
-        imputed=pl.Series(imputed, dtype=pl.Float64),
-    ).select("place", "node", "amount", "imputed", status=_status())
+        "indicator",
+        "estimate",
+        carried=pl.when(pl.col("value").is_null() & ~late).then("estimate").otherwise(0.0),
+        late=late.cast(pl.Float64),
+        withheld=(pl.col("obs_status") == "M").cast(pl.Float64),
+    )
+    axes = [(name, axis(rows, name)) for name in ("period", "place", "indicator")]
+    estimate, carried, is_late, withheld = several(rows, ("estimate", "carried", "late", "withheld"), axes)
+    present, places, nodes = ~np.isnan(is_late), axes[1][1], axes[2][1]
+    divisor = np.array([periods if kinds[node] == STOCK else 1 for node in nodes.to_list()])
+    amount, imputed = added(estimate, present) / divisor, added(np.nan_to_num(carried), present) / divisor
+    return (
+        pl.DataFrame(
+            {
+                "place": places.gather(np.repeat(np.arange(len(places)), len(nodes))),
+                "node": nodes.gather(np.tile(np.arange(len(nodes)), len(places))),
+                "amount": nullable(amount),
+                "imputed": nullable(imputed),
+                "late": (is_late > 0.0).any(axis=0).reshape(-1),
+                "withheld": (withheld > 0.0).any(axis=0).reshape(-1),
+            }
+        )
+        .filter(pl.Series(present.any(axis=0).reshape(-1)))
+        .select("place", "node", "amount", "imputed", status=_status())
+    )
 
 
 def entity_amounts(places: pl.DataFrame, *, members: pl.DataFrame, types: pl.DataFrame, nation: str) -> pl.DataFrame:

@@ -56,7 +56,7 @@ def points(work: Work, period: Period | None) -> Outcome:
                 rows, node_weights=tree.node_weights, reference_totals=tree.reference_totals, scales=tree.scales
             )
             frames.append(_blind(_with_status(work, frame), rows, tree.node_weights))
-        return pl.concat(frames).sort("node", "place")
+        return _of_trees(frames)
 
     outcome = commit(
         work, ("index", "points"), period, inputs, structure_hash(work) + f"{framework.place_imputed_limit}", compute
@@ -64,6 +64,11 @@ def points(work: Work, period: Period | None) -> Outcome:
     if work.dry:
         return outcome
     return replace(outcome, checks=(imputed_check(work, period, link),))
+
+
+def _of_trees(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of all trees by node and place: no node is in two, and the places of each come sorted."""
+    return frames[0] if len(frames) == 1 else pl.concat(frames).sort("node", maintain_order=True)
 
 
 def _with_status(work: Work, frame: pl.DataFrame) -> pl.DataFrame:
@@ -87,9 +92,7 @@ def _blind(frame: pl.DataFrame, shares: pl.DataFrame, weights: pl.DataFrame) -> 
 
 def limited(work: Work, frame: pl.DataFrame) -> pl.DataFrame:
     """Status M for places of which more than the index file allows is imputed, at every node above the leaves."""
-    for node in _inner_nodes(work):
-        frame = with_place_limit(frame, node=node, limit=work.framework.place_imputed_limit)
-    return frame
+    return with_place_limit(frame, nodes=_inner_nodes(work), limit=work.framework.place_imputed_limit)
 
 
 def _inner_nodes(work: Work) -> list[str]:
@@ -147,7 +150,7 @@ def span_of(work: Work, items: list[Period], *, nodes: Collection[str] | None = 
         rows = of_tree(work, volumes, root)
         own = level.filter(pl.col("node").is_in(weights["node"].unique().implode()))
         frames.append(_blind(_span_status(work, span(own, rows, node_weights=weights)), rows, weights))
-    return pl.concat(frames).sort("node", "place")
+    return _of_trees(frames)
 
 
 def _span_status(work: Work, frame: pl.DataFrame) -> pl.DataFrame:

@@ -41,8 +41,7 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
     if work.dry:
         return Outcome(("validation", feed), period, _validation_state(work, period, feed, arrived), -1, "")
     stale = [partner for partner, delivery in arrived.items() if not slice_is_fresh(work, period, feed, delivery)]
-    made = [make_slice(work, period, feed, partner) for partner in sorted(stale)]
-    written = [slice_ for slice_ in made if slice_.state == "written"]
+    written = [make_slice(work, period, feed, partner).state == "written" for partner in sorted(stale)]
     with work.warehouse.lock(f"{feed}-{period}"):
         now = arrived_of(work, period, feed)
         if _contents(now) != _contents(arrived):
@@ -57,8 +56,8 @@ def validate(work: Work, period: Period | None, *, feed: str) -> Outcome:
             for table in ("rule_counts", "quarantine", "sums", "members", "corrections", "verdict"):
                 work.warehouse.remove("validation", f"{feed}_{table}", period, partner=gone)
         coverage_changed = _cover(work, period, feed, sorted(arrived))
-    outcome = _validated(work, period, feed, sorted(arrived), written=bool(written) or coverage_changed)
-    engines = sorted({str(slice_.facts["engine"]) for slice_ in written})
+    outcome = _validated(work, period, feed, sorted(arrived), written=any(written) or coverage_changed)
+    engines = sorted({work.engine_for(delivery.rows) for delivery in arrived.values()})
     return replace(outcome, facts={**outcome.facts, "engine": ", ".join(engines)})
 
 

@@ -26,7 +26,7 @@ from dci_pipeline.warehouse.layout import PART, Layout
 from dci_pipeline.warehouse.locks import lock
 from dci_pipeline.warehouse.objects import ObjectPath, local
 from dci_pipeline.warehouse.places import place
-from dci_pipeline.warehouse.seals import SEAL_KEY, UNSEALED, difference, seal
+from dci_pipeline.warehouse.seals import BLANK, MARK, SEAL_KEY, UNSEALED, difference, seal
 from dci_pipeline.warehouse.stamps import DATA_KEY, MADE_KEY, Stamp, code_version
 
 _ROW_GROUP = 250_000
@@ -463,13 +463,25 @@ def _versioned(frame: pl.DataFrame, made_by: str) -> tuple[bytes, str]:
     frame.write_parquet(
         buffer, compression="zstd", compression_level=1, statistics=True, row_group_size=_ROW_GROUP, metadata=blanks
     )
-    content = buffer.getvalue()
-    version = hashlib.sha256(content).hexdigest()
+    content = bytearray(buffer.getbuffer())
+    # The last one counts, as the footer is last.
+    places = {blank: content.rfind(blank.encode()) for blank in blanks.values()}
+    # All of them stand in the footer, so that the rows before it are hashed once, for the version and for the seal.
+    footer = min(places.values())
+    rows = hashlib.sha256(memoryview(content)[:footer])
+    version = _hashed_on(rows, content[footer:])
     for blank, text in ((blanks[DATA_KEY], version), (blanks[MADE_KEY], made_by)):
-        # The last one counts, as the footer is last; both are of one length, so that nothing else moves.
-        before, _, after = content.rpartition(blank.encode())
-        content = b"".join((before, text.encode(), after))
-    return seal(content), version
+        # Both are of one length, so that nothing else moves.
+        content[places[blank] : places[blank] + len(blank)] = text.encode()
+    digest = places[UNSEALED] + len(MARK)
+    content[digest : digest + len(BLANK)] = _hashed_on(rows, content[footer:]).encode()
+    return bytes(content), version
+
+
+def _hashed_on(start: hashlib._Hash, rest: bytes | bytearray) -> str:
+    digest = start.copy()
+    digest.update(rest)
+    return digest.hexdigest()
 
 
 def _blanks(made_by: str) -> dict[str, str]:

@@ -237,7 +237,7 @@ def test_places_above_the_limit_are_named_and_marked() -> None:
     found = levels([BASE, {**BASE, "one": [None, None, 33], "three": [None, 50, 30]}])[1]
     over = places_over(found, node="r", limit=0.3)
     assert over.get_column("place").to_list() == ["A"]
-    marked = with_place_limit(found, node="r", limit=0.3)
+    marked = with_place_limit(found, nodes=["r"], limit=0.3)
     assert marked.filter(pl.col("obs_status") == "M").select("place", "node").rows() == [("A", "r")]
     assert marked.drop("obs_status").equals(found.drop("obs_status"))
 

@@ -18,6 +18,8 @@ from dci_pipeline.steps.index import publishable
 from dci_pipeline.steps.spans import Compared, by_link, compared, inputs, published_parts, span_entities
 from dci_pipeline.work import Outcome, Work
 
+# A period, half or year is compared with the two years before it: those of two years and what they are compared with.
+_KEPT = 36
 _LINK = {
     **dict.fromkeys(("link", *CELL, "place"), pl.String()),
     **dict.fromkeys(("points_before", "points_after"), pl.Float64()),
@@ -91,15 +93,26 @@ def _two_before(work: Work, found: Compared) -> list[Period]:
 
 
 def _span(work: Work, items: Sequence[Period], *, at: Period) -> Span:
-    stretches = [
-        Stretch(
+    made_of = inputs(work, items, at=at) | versions_of(work, "index", "members", items)
+    return work.once("breakdown", content_hash(sorted(made_of.items())), lambda: _made(work, items, at), most=_KEPT)
+
+
+def _made(work: Work, items: Sequence[Period], at: Period) -> Span:
+    return Span(tuple(_stretch(work, part) for part in by_link(work, items)), span_entities(work, items, at=at))
+
+
+def _stretch(work: Work, part: Sequence[Period]) -> Stretch:
+    key = tuple(versions_of(work, "index", "members", part).items())
+    return work.once(
+        "stretch",
+        key,
+        lambda: Stretch(
             tuple(link.link for link in _passed(work.framework, part)),
             len(part),
             mean_members(work.warehouse.read("index", "members", part), periods=len(part)),
-        )
-        for part in by_link(work, items)
-    ]
-    return Span(tuple(stretches), span_entities(work, items, at=at))
+        ),
+        most=_KEPT,
+    )
 
 
 def _passed(framework: Framework, items: Iterable[Period]) -> list[Link]:

@@ -80,8 +80,8 @@ def _rows(work: Work, span: spans.Compared) -> pl.DataFrame:
 
 def _span(work: Work, items: list[Period], at: Period) -> Span:
     key = (work.geography.members_hash(at), *versions_of(work, "normalise", "shares", items).items())
-    amounts = work.once("amounts", key, lambda: _amounts(work, items, at), most=_KEPT)
-    return Span(amounts, sum((item.end - item.start).days for item in items))
+    days = sum((item.end - item.start).days for item in items)
+    return work.once("amounts", key, lambda: Span(_amounts(work, items, at), days), most=_KEPT)
 
 
 def _amounts(work: Work, items: list[Period], at: Period) -> pl.DataFrame:
