@@ -61,18 +61,16 @@ class Broken:
             self.mend()
 
 
-def shares_out_of_date(computed: World) -> tuple[Step, Broken]:
-    """The step of the shares of the last month, whose rows are gone and whose stamp cannot be read."""
+def shares_unreadable(computed: World) -> tuple[Step, Broken]:
+    """The step of the shares of the last month, which finds out from a stamp that cannot be read what is to be done."""
     layout = computed.work.warehouse.layout
     (step,) = [step for step in path(computed.work.framework) if step.key == ("normalise", "shares")]
-    part = layout.table("normalise", "shares", MONTHS[-1])
-    part.unlink()
-    return step, Broken(layout.stamp(part), until=2)
+    return step, Broken(layout.stamp(layout.table("normalise", "shares", MONTHS[-1])), until=2)
 
 
 def test_a_read_that_fails_for_a_while_is_tried_again(computed: World) -> None:
     before = parts(computed.work)
-    step, broken = shares_out_of_date(computed)
+    step, broken = shares_unreadable(computed)
     said: list[str] = []
     with broken:
         outcome = run_step(step, computed.work, MONTHS[-1], say=said.append, pause=broken.pause)
@@ -84,7 +82,7 @@ def test_a_read_that_fails_for_a_while_is_tried_again(computed: World) -> None:
 
 
 def test_a_read_that_fails_for_good_is_raised_as_it_was(computed: World) -> None:
-    step, broken = shares_out_of_date(computed)
+    step, broken = shares_unreadable(computed)
     broken.until = 99
     with broken, pytest.raises(OSError) as raised:
         run_step(step, computed.work, MONTHS[-1], say=str, pause=broken.pause)
@@ -95,7 +93,7 @@ def test_a_read_that_fails_for_good_is_raised_as_it_was(computed: World) -> None
 def test_a_refresh_says_what_it_met_and_counts_every_outcome_once(
     computed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, broken = shares_out_of_date(computed)
+    step, broken = shares_unreadable(computed)
     monkeypatch.setattr(run_step, "__kwdefaults__", {"pause": broken.pause})
     with broken:
         report = refresh.run_direct(computed.work, MONTHS)
@@ -112,7 +110,7 @@ def test_a_refresh_through_the_engine_tries_again_within_the_step(
     from dci_pipeline.defs.launch import run_in_process
 
     seen: list[tuple[Step, Period | None, Outcome | None]] = []
-    step, broken = shares_out_of_date(computed)
+    step, broken = shares_unreadable(computed)
     monkeypatch.setattr(run_step, "__kwdefaults__", {"pause": broken.pause})
     with broken:
         report = run_in_process(computed.work, MONTHS, progress=lambda *call: seen.append(call))
