@@ -10,9 +10,10 @@ from __future__ import annotations
 def main() -> None:
     """Entry point of the console script."""
     import gc
+    import sys
 
     # What importing makes stays, and what is left at the end goes with the process: looking through either for garbage
-    # takes longer than many a command.
+    # takes longer than many a command. DuckDB complains of what is left of it.
     gc.disable()
     from dci_pipeline.cli.app import app
 
@@ -21,4 +22,5 @@ def main() -> None:
     try:
         app(prog_name="dci")
     finally:
-        gc.freeze()
+        if "duckdb" not in sys.modules:
+            gc.freeze()

@@ -133,3 +133,9 @@ def test_sql_and_check_never_load_the_engine_or_the_judge(home: Path) -> None:
     loaded, said = modules(home, "check", str(write(home / "good.csv", rows())), "--feed", "transactions")
     assert "Accepted" in said
     assert not loaded & {"dagster", "great_expectations", "pandas"}
+
+
+def test_a_library_in_use_ends_without_a_complaint(home: Path) -> None:
+    loaded, said = modules(home, "doctor")
+    assert {"duckdb", "polars"} <= loaded
+    assert "leaked" not in said, said
