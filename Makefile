@@ -57,8 +57,8 @@ bench: $(VENV)/.ready-dev ## measure against the bare engines, and against the r
 	@$(BIN)/python benchmarks/run.py
 
 lock: ## resolve the versions again (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui pyproject.toml -o requirements.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui --extra postgres --extra s3 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui --extra report pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui --extra report --extra postgres --extra s3 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	# What the extra adds to the others, and nothing they have.
 	printf '%s\n' pyspark py4j grpcio-status googleapis-common-protos zstandard | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-deps -c requirements-dev.lock - -o requirements-spark.lock
 
