@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import cache
+
 import dagster as dg
 
 from dci_pipeline import due
@@ -14,5 +17,10 @@ def freshness(contract: FeedContract, partitions: Partitions) -> dg.FreshnessPol
 
     The engine looks at the last materialisation, of whichever period and partner: `dci due` is exact.
     """
-    cron, before = due.deadline(contract, partitions.framework.cadence)
-    return dg.FreshnessPolicy.cron(deadline_cron=cron, lower_bound_delta=before, timezone=partitions.timezone)
+    return _policy(*due.deadline(contract, partitions.framework.cadence), partitions.timezone)
+
+
+# The engine works through years of a cron to judge it, and feeds share their days.
+@cache
+def _policy(cron: str, before: timedelta, timezone: str) -> dg.FreshnessPolicy:
+    return dg.FreshnessPolicy.cron(deadline_cron=cron, lower_bound_delta=before, timezone=timezone)
