@@ -13,6 +13,7 @@ from collections import deque
 import numpy as np
 import polars as pl
 
+from dci_pipeline.feeds import columnar
 from dci_pipeline.feeds.unpacking import Limited
 from dci_pipeline.findings import Finding
 
@@ -125,11 +126,11 @@ class Utf8(io.RawIOBase):
         end = cut.start() if cut else len(data)
         if self._start or self._codec != "utf-8" or end == 0:
             return False
-        try:
-            pl.Series([data[:end]], dtype=pl.Binary).cast(pl.String)
-        except pl.exceptions.ComputeError:
+        # Sliced once: every copy of a piece is memory the kernel has to clear first.
+        whole = data if end == len(data) else data[:end]
+        if not _is_utf8(whole):
             return False
-        self._give(data[:end])
+        self._give(whole)
         self._decoder.setstate((data[end:], 0))
         return True
 
@@ -191,6 +192,18 @@ class Utf8(io.RawIOBase):
             expected=f"{self._encoding} throughout",
             todo=f"ask the partner for {self._encoding}, or change file.encoding in a new version of the contract",
         )
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether `data` is valid UTF-8; read where it is, for a text made of it would cost more than looking."""
+    pa = columnar.arrow()
+    ends = np.array([0, len(data)], dtype=np.int64)
+    held = pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])
+    try:
+        pl.Series(held).cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return False
+    return True
 
 
 def _line_breaks(data: bytes) -> int:
