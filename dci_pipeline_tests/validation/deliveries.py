@@ -170,8 +170,9 @@ def run(
     leaves: tuple[Leaf, ...] = LEAVES,
     splits: tuple[tuple[str, str], ...] = (),
     memory: int = MEMORY,
+    spilling: bool = True,
 ) -> tuple[Scan, list[dict[str, Any]]]:
-    """The scan of these parts, and its quarantine's rows."""
+    """The scan of these parts, and its quarantine's rows; not `spilling`, the engine has no folder to spill into."""
     paths: list[Path] = []
     for number, part in enumerate(parts):
         # Partition names in the path must not reach the rows.
@@ -179,7 +180,7 @@ def run(
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_parquet(path)
         paths.append(path)
-    with engines.engine(engine, memory=memory, temp_directory=folder) as opened:
+    with engines.engine(engine, memory=memory, temp_directory=folder if spilling else None) as opened:
         found = scan(
             opened,
             opened.scan(paths),

@@ -106,6 +106,9 @@ def test_an_engine_with_little_memory_spills_and_finds_the_same(tmp_path: Path, 
     little, _ = run("duckdb", parts, tmp_path, of=of, memory=60_000_000)
     assert plenty.rejected == 150_000
     assert_frame_equal(plenty.counts, little.counts)
+    # So little that without a folder to spill into it cannot be done.
+    with pytest.raises(Exception, match="Out of Memory Error"):
+        run("duckdb", parts, tmp_path, of=of, memory=60_000_000, spilling=False)
 
 
 def test_the_memory_is_a_setting_and_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
