@@ -144,7 +144,12 @@ def published_rows(work: Work, span: Span, named: Named, node: Node) -> Publishe
 
 
 def _rows(work: Work, span: Span) -> pl.DataFrame:
-    return work.warehouse.rows_where("marts", span.table, [span.partition], pl.col(span.column).eq(pl.lit(span.key)))
+    from dci_pipeline.warehouse.windows import window
+
+    key = pl.col(span.column).eq(pl.lit(span.key))
+    rows = work.warehouse.rows_where("marts", span.table, [span.partition], key)
+    still_open = window(work.warehouse, work.framework)
+    return rows if still_open is None else still_open.applied(rows, span.table, [span.column])
 
 
 def _base(work: Work, span: Span, named: Named, node: Node) -> pl.DataFrame:
