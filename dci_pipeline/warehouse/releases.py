@@ -54,8 +54,6 @@ def published(
     still_open = window(warehouse, framework, last)
     if still_open is not None:
         whole = still_open.applied(whole, contract.table, contract.key)
-    # A zero has one sign, or two tables with equal rows could have other bytes.
-    whole = whole.with_columns(pl.col(pl.Float64) + 0.0)
     return (whole.sort(contract.key, nulls_last=True) if contract.key else whole).rechunk()
 
 
