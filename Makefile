@@ -33,10 +33,17 @@ $(VENV)/spark/.ready: requirements-spark.lock $(VENV)/.ready
 	    && touch $@ || echo "pyspark could not be installed: the tests on a cluster will say so and skip"; \
 	else echo "no java: the tests on a Spark cluster will say so and skip"; fi
 
+# Beside it too: the DuckDB of the line before, with which released files are opened.
+$(VENV)/duckdb1/.ready: requirements-duckdb1.lock $(VENV)/.ready
+	@echo "Adding an older DuckDB, with which the tests open a release, from requirements-duckdb1.lock"
+	@rm -rf $(VENV)/duckdb1
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(VENV)/duckdb1 -r requirements-duckdb1.lock \
+	  && touch $@ || echo "it could not be installed: the test that opens a release with it will say so and skip"
+
 run: $(VENV)/.ready ## simulate two years of deliveries, run the pipeline, publish the index
 	@$(BIN)/dci demo
 
-test: check $(VENV)/spark/.ready ## style, types, every test
+test: check $(VENV)/spark/.ready $(VENV)/duckdb1/.ready ## style, types, every test
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 quick: $(VENV)/.ready-dev ## the tests that take no time
@@ -61,6 +68,7 @@ lock: ## resolve the versions again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --extra ui --extra report --extra postgres --extra s3 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	# What the extra adds to the others, and nothing they have.
 	printf '%s\n' pyspark py4j grpcio-status googleapis-common-protos zstandard | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-deps -c requirements-dev.lock - -o requirements-spark.lock
+	printf '%s\n' 'duckdb==1.5.*' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-deps - -o requirements-duckdb1.lock
 
 clean: ## remove .venv and caches; deliveries and the warehouse stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

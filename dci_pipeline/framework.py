@@ -104,6 +104,15 @@ class Divide:
 
 
 @dataclass(frozen=True)
+class RevisionWindow:
+    """For how many months after its end a reference period is provisional: 0 is none, what is published is final."""
+
+    months: int
+    assumption: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class AppCategories:
     """Where penetration and time per user come from: a breakdown's dimension, and the nodes of users and seconds."""
 
@@ -180,6 +189,7 @@ class Framework:
     divide: Divide
     app_categories: AppCategories | None
     ranking_scopes: tuple[str, ...]
+    revision_window: RevisionWindow
     versions: Mapping[str, Versions]
     tables: Mapping[str, TableContract]
     waves: Mapping[str, Wave]

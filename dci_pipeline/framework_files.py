@@ -16,7 +16,14 @@ from dci_pipeline.data_files import content_hash, list_of, need, number_of, only
 from dci_pipeline.findings import Finding
 from dci_pipeline.framework import EntityType, Framework, Link, Node, Quality, Wave
 from dci_pipeline.framework_checks import check_framework
-from dci_pipeline.published_files import read_app_categories, read_breakdown, read_divide, read_scopes, read_tracked
+from dci_pipeline.published_files import (
+    read_app_categories,
+    read_breakdown,
+    read_divide,
+    read_revision_window,
+    read_scopes,
+    read_tracked,
+)
 
 _INDEX = {
     "index",
@@ -36,6 +43,7 @@ _INDEX = {
     "divide",
     "app_categories",
     "ranking",
+    "revision_window",
 }
 _NATION = {"code", "name_zh", "name_en"}
 _ENTITIES = {"places", "groups"}
@@ -153,6 +161,7 @@ def read_framework(root: Path, index: str, *, whole: bool = True) -> Framework:
         divide=read_divide(raw.get("divide") or {}, where),
         app_categories=read_app_categories(raw.get("app_categories"), where),
         ranking_scopes=read_scopes(raw.get("ranking") or {}, where),
+        revision_window=read_revision_window(raw.get("revision_window"), where),
         versions=versions,
         tables=dict(tables) if whole else tables,
         waves=dict(waves) if whole else waves,

@@ -118,6 +118,15 @@ def parse(text: str, cadence: str, *, where: str = "") -> Period:
     )
 
 
+def of_folder(parts: Iterable[str], cadence: str) -> Period | None:
+    """The period whose `path` ends these folders' names; None where they have none."""
+    named = dict(part.split("=", 1) for part in parts if "=" in part)
+    if "year" not in named or (cadence != "year" and cadence not in named):
+        return None
+    number = int(named[cadence]) if cadence != "year" else 1
+    return Period(date(int(named["year"]), (number - 1) * MONTHS_IN[cadence] + 1, 1), cadence)
+
+
 def span(first: Period, last: Period) -> list[Period]:
     """Every period from `first` to `last`, both included."""
     return list(_walk(first, last))

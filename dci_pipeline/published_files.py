@@ -5,9 +5,9 @@ One entry at a time; whether the names in it exist is `framework_checks`'s to sa
 
 from __future__ import annotations
 
-from dci_pipeline.data_files import list_of, need, number_of, only
+from dci_pipeline.data_files import list_of, need, number_of, only, whole_of
 from dci_pipeline.findings import Finding
-from dci_pipeline.framework import AppCategories, Breakdown, Divide, Member, Tracked
+from dci_pipeline.framework import AppCategories, Breakdown, Divide, Member, RevisionWindow, Tracked
 from dci_pipeline.framework_checks import NATION
 
 DIVIDES = ("range_over_mean", "mean_over_min", "p50_p10", "p75_p25", "p80_p20")
@@ -18,6 +18,7 @@ _TRACKED = {"tracked", "node", "name_zh", "name_en", "form", "unit", "divisor", 
 _DIVIDE = {"measure", "theil_groups", "assumption", "reason"}
 _APP_CATEGORIES = {"dimension", "users", "seconds"}
 _RANKING = {"scopes"}
+_WINDOW = {"months", "assumption", "reason"}
 
 
 def read_breakdown(item: object, where: str) -> Breakdown:
@@ -109,3 +110,17 @@ def read_scopes(item: object, where: str) -> tuple[str, ...]:
     """The scopes of `ranking`: the nation alone when it names none."""
     raw = only(item, _RANKING, where=f"{where} ranking")
     return tuple(str(scope) for scope in raw.get("scopes") or (NATION,))
+
+
+def read_revision_window(item: object, where: str) -> RevisionWindow:
+    """The entry `revision_window`; without one what is published is final. Raises Finding for months below 0."""
+    if item is None:
+        return RevisionWindow(0)
+    raw = only(item, _WINDOW, where=f"{where} revision_window")
+    at = f"{where} revision_window"
+    months = whole_of(raw, "months", at)
+    if months < 0:
+        raise Finding("a window that ends before the period does", where=at, found=months, expected="0 months or more")
+    if raw.get("assumption") and not raw.get("reason"):
+        raise Finding("an assumption needs its reason", where=at, todo="add reason:")
+    return RevisionWindow(months, bool(raw.get("assumption", False)), str(raw.get("reason") or ""))

@@ -16,7 +16,9 @@ from dci_pipeline.findings import Conflict, Finding, Held
 from dci_pipeline.path import path
 from dci_pipeline.periods import Period
 from dci_pipeline.releases import notes, package
-from dci_pipeline.releases.revisions import TABLE
+from dci_pipeline.releases.revisions import TABLE, by_kind
+from dci_pipeline.releases.window import Window
+from dci_pipeline.until import until
 from dci_pipeline.warehouse import catalogue, release_files, release_revisions, releases
 from dci_pipeline.warehouse.objects import refuse
 from dci_pipeline.warehouse.places import place
@@ -43,8 +45,12 @@ def release(work: Work, period: Period, *, vintage: date, note: str = "", progre
     Afterwards the published table of revisions holds what this release revised.
     """
     refuse(work.warehouse.layout.root, "releasing", "copy the warehouse to a disk and release there")
-    with work.warehouse.lock("release"):
-        made = _release(work, period, vintage=vintage, note=note, progress=progress)
+    progress("what is out of date")
+    state = catalogue.state(work.warehouse, work.framework)
+    fitting = fit(work, period)
+    # Before the lock: who holds one may not ask for another.
+    with until(work, period, fitting[0], progress=progress) as ended, work.warehouse.lock("release"):
+        made = _release(work, ended, period, state, fitting, vintage=vintage, note=note, progress=progress)
     if TABLE in work.framework.tables:
         progress("published file")
         for step in path(work.framework):
@@ -53,11 +59,20 @@ def release(work: Work, period: Period, *, vintage: date, note: str = "", progre
     return made
 
 
-def _release(work: Work, period: Period, *, vintage: date, note: str, progress: Progress) -> Made:
+def _release(
+    work: Work,
+    ended: Work,
+    period: Period,
+    state: str,
+    fitting: tuple[list[Period], dict[Period, str]],
+    *,
+    vintage: date,
+    note: str,
+    progress: Progress,
+) -> Made:
+    """`ended`: the tables up to the period; `state` of the catalogue they are of; `fitting`: what `fit` found."""
     layout, framework, warehouse = work.warehouse.layout, work.framework, work.warehouse
-    progress("what is out of date")
-    state = catalogue.state(warehouse, framework)
-    periods, gaps = fit(work, period)
+    periods, gaps = fitting
     before = release_files.releases(layout)
     same = [item for item in before if release_files.order(item.id)[0] == period.key]
     name = f"{period.key}.r{len(same)}" if same else period.key
@@ -65,12 +80,13 @@ def _release(work: Work, period: Period, *, vintage: date, note: str, progress: 
     base = earlier[-1] if earlier else None
     with place(layout) as own:
         ready = own.folder / name
-        files = releases.write_tables(warehouse, framework, ready, period, progress=progress)
+        files = releases.write_tables(ended.warehouse, framework, ready, period, progress=progress)
         said = package.describe(
             framework,
             release=name,
             vintage=vintage,
             period=period.key,
+            window=Window(period, framework.revision_window.months),
             files=files,
             deliveries=_deliveries(work, periods),
             periods=[item.key for item in periods],
@@ -95,12 +111,13 @@ def _release(work: Work, period: Period, *, vintage: date, note: str, progress: 
             return Made(same[-1], False, {}, gaps)
         releases.write_documents(ready, {PACKAGE: package.text(said)})
         told = compared(Released(base) if base else None, Released(Release(ready)), work.index, progress=progress)
+        revised: list[list[object]] = []
         if before and TABLE in framework.tables:
             progress("revisions")
-            said = _with_revisions(work, base, before, Release(ready), said)
+            said, revised = _with_revisions(work, base, before, Release(ready), said)
         progress("DuckDB file")
         releases.write_database(framework, ready)
-        documents = {DIFF: package.text(told), NOTES: _notes(work, said, told, note, gaps)}
+        documents = {DIFF: package.text(told), NOTES: _notes(work, said, told, note, gaps, revised)}
         made = Release(releases.settle(layout, ready, name, documents))
         _point(work, own.folder, [*before, made])
     return Made(made, True, told, gaps)
@@ -108,15 +125,16 @@ def _release(work: Work, period: Period, *, vintage: date, note: str, progress: 
 
 def _with_revisions(
     work: Work, base: Release | None, before: Sequence[Release], ready: Release, said: dict[str, Any]
-) -> dict[str, Any]:
-    """The package again, after what this release revises has been added to its table of revisions."""
+) -> tuple[dict[str, Any], list[list[object]]]:
+    """The package again, after what this release revises has been added to its table of revisions, and that by kind."""
     contract = work.framework.tables[TABLE]
-    rows = release_revisions.recorded(before, contract)
+    rows, revised = release_revisions.recorded(before, contract), list[list[object]]()
     if base is not None:
-        rows = release_revisions.together(rows, release_revisions.of_release(work.framework, base, ready), contract)
+        own = release_revisions.of_release(work.framework, base, ready)
+        rows, revised = release_revisions.together(rows, own, contract), by_kind(own)
     again = package.replaced(said, contract, releases.write_table(ready.folder, TABLE, rows))
     releases.write_documents(ready.folder, {PACKAGE: package.text(again)})
-    return again
+    return again, revised
 
 
 def difference(work: Work, first: str, second: str, *, progress: Progress = lambda _: None) -> dict[str, Any]:
@@ -147,15 +165,10 @@ def fit(work: Work, period: Period) -> tuple[list[Period], dict[Period, str]]:
             expected="a period that has been computed",
             todo=f"dci run --index {work.index}; dci due --index {work.index} says what is missing",
         )
-    # A half-year or year that runs on stands with its later periods, and a link may be measured by later ones.
+    # A link may be measured by later periods.
     link = framework.link_at(period)
     referred = {item for part in framework.chain(link) for item in part.reference} if link else set[Period]()
-    year = period.year()
-    wanted = [
-        item
-        for item in used
-        if item.start <= period.start or item in referred or (item.year() == year and item in there)
-    ]
+    wanted = [item for item in used if item.start <= period.start or item in referred]
     late = plan.due(work, wanted, wanted, try_held=False)
     if late or not catalogue.up_to_date(warehouse, framework):
         raise Finding(
@@ -206,15 +219,29 @@ def _point(work: Work, scratch: Path, found: Sequence[Release]) -> None:
         release_files.point(layout, newest, scratch)
 
 
-def _notes(work: Work, said: dict[str, Any], told: dict[str, Any], note: str, gaps: dict[Period, str]) -> str:
+def _notes(
+    work: Work,
+    said: dict[str, Any],
+    told: dict[str, Any],
+    note: str,
+    gaps: dict[Period, str],
+    revised: list[list[object]],
+) -> str:
     facts = [
         f"Released {said['vintage']}, up to {said['period']}",
         f"Code {said['code']['version']} ({said['code']['sources']})",
         f"{len(said['resources'])} tables, {sum(item['rowCount'] for item in said['resources']):,} rows, "
         f"made of {len(said['deliveries']):,} deliveries",
     ]
+    months = said["revision_window"]["months"]
+    window = (
+        f"provisional for {months} month{'' if months == 1 else 's'} after its end"
+        if months
+        else "final once it is published"
+    )
+    facts.append(f"Final up to {said['revision_window']['final_to']}: a period is {window}")
     if said["supersedes"]:
         facts.append(f"Supersedes {said['supersedes']}, which stays as it is")
     facts += [f"Not published: {item}, which {why}" for item, why in sorted(gaps.items())]
     title = f"{work.framework.name_en} / {work.framework.name_zh}: release {said['version']}"
-    return notes.markdown(told, title=title, note=note, facts=facts)
+    return notes.markdown(told, title=title, note=note, facts=facts, revised=revised)

@@ -14,9 +14,9 @@ from typing import Any
 from dci_pipeline import refresh
 from dci_pipeline.path import path
 from dci_pipeline.periods import Period
-from dci_pipeline.plan import scope
 from dci_pipeline.releases.revisions import TABLE
 from dci_pipeline.releasing import writers
+from dci_pipeline.until import up_to
 from dci_pipeline.warehouse import release_database, release_files, release_revisions, releases
 from dci_pipeline.warehouse.objects import refuse
 from dci_pipeline.warehouse.places import place
@@ -90,7 +90,8 @@ def _rebuilt(work: Work, release: Release, progress: Progress) -> tuple[str, boo
     """Every step of the path over the periods of the release, in this process."""
     periods = [work.framework.period(text, where=release.id) for text in release.package["periods"]]
     steps = [step for step in path(work.framework) if step.key != _NOT_NEEDED]
-    only = {step.key: scope(work.framework, step, periods) for step in steps}
+    last = work.framework.period(str(release.package["period"]), where=release.id)
+    only = {step.key: up_to(work, step, periods, last) for step in steps}
     total, done = sum(map(len, only.values())), 0
 
     def moved(step: Step, period: Period | None, outcome: Outcome | None) -> None:

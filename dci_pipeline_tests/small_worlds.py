@@ -102,6 +102,8 @@ class Towns:
     values: Values
     chaining: str = "fixed_base"
     late_feed: str = "waits"
+    window: int = 6
+    """months of the revision window"""
     dropped: Sequence[str] = field(default=())
     """published tables it goes without"""
 
@@ -164,6 +166,7 @@ class Towns:
                 "nation_imputed_limit": 0.05,
                 "place_imputed_limit": 0.3,
             },
+            "revision_window": {"months": self.window},
             "ranking": {"scopes": ["nation", "region"]},
             "divide": {"measure": "range_over_mean", "theil_groups": "region"},
             "nodes": [

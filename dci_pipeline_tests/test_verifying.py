@@ -79,7 +79,7 @@ def seal_again(release: Release) -> None:
     listed = release.folder / "SHA256SUMS"
     listed.chmod(0o644)
     listed.write_bytes(release_files.sums(release.folder))
-    assert release_files.differences(release) == []
+    assert release_files.differences(Release(release.folder)) == []
 
 
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])

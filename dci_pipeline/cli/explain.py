@@ -45,6 +45,7 @@ All = Annotated[
 ]
 
 _FOLDED = 3
+_COMPOUND = ("cagr", "cagr_2y")
 Told = Mapping[str, Any]
 
 
@@ -110,6 +111,7 @@ def _headline(told: Told) -> None:
         ("rank", _rank(number["rank"], told["ranking"]["entities"]), _rank(number["rank_before"], None),
          "" if number["rank_change"] is None else f"{number['rank_change']:+d}"),
         ("growth, like for like", _pct(number["growth_yoy"], 2), "", ""),
+        *((_grown(item), _pct(item["value"], 2), "", "") for item in told["growth"] if item["against"]),
         ("imputed", _pct(number["imputed_share"], 2), _pct(base and base["imputed_share"], 2), ""),
     ]  # fmt: skip
     screen.show(
@@ -118,6 +120,12 @@ def _headline(told: Told) -> None:
         rows,
         right=(told["period"], told["base_period"] or "no year before", "change"),
     )
+
+
+def _grown(item: Told) -> str:
+    if item["years"] == 1 and item["measure"] not in _COMPOUND:
+        return f"growth on {item['against']}"
+    return f"growth a year since {item['against']}"
 
 
 def _why_withheld(number: Told) -> str:
@@ -200,7 +208,17 @@ def _feeds(told: Told) -> None:
 def _deliveries(told: Told) -> None:
     screen.show(
         "Deliveries",
-        ("feed", "period", "partner", "file", "sha256", "received", "used", "rejected", "of the place", "contract"),
+        (
+            "feed",
+            "period",
+            "partner",
+            "file",
+            "sha256",
+            "received",
+            "used, of the place",
+            "rejected, of the place",
+            "contract",
+        ),
         [
             [
                 item["feed"],
@@ -209,15 +227,17 @@ def _deliveries(told: Told) -> None:
                 ", ".join(part["name"] for part in item["files"]),
                 item["sha256"][:12],
                 item["received"],
-                f"{item['rows_used']:,}",
-                f"{item['rows_rejected']:,}",
-                f"{max(item['rows_of_place'].values(), default=0):,}",
+                f"{item['rows_used']:,}, {max(item['rows_of_place'].values(), default=0):,}",
+                f"{item['rows_rejected']:,}, {item['rejected_of_place']:,}",
                 item["contract_version"],
             ]
             for item in told["deliveries"]
         ],
-        right=("used", "rejected", "of the place"),
+        right=("used, of the place", "rejected, of the place"),
     )
+    unplaced = sum(item["rejected_unplaced"] for item in told["deliveries"])
+    if unplaced:
+        screen.say(f"{screen.count(unplaced, 'rejected row')} of these name no place of the index.")
 
 
 def _doubts(told: Told) -> None:

@@ -51,8 +51,9 @@ def revisions(
 ) -> None:
     """Say how far releases revised what had been released before.
 
-    Without --entity: how many revisions of each measure there are, their mean and mean absolute size. With it: the
-    value of every period as each release gave it, the revision from the first to the last, and both means.
+    Without --entity: how many revisions of each measure there are, how many of them are of values that had been final,
+    their mean and mean absolute size. With it: the value of every period as each release gave it, the revision from the
+    first to the last, the release since which it is final, and both means.
     """
     from dci_pipeline.warehouse import release_files
 
@@ -86,10 +87,14 @@ def _summary(work: Work, found: list[Release], *, as_json: bool) -> None:
         return
     screen.show(
         f"{work.index}: revisions by {screen.count(len(found), 'release')}",
-        ("table", "measure", "revisions", "mean", "mean absolute"),
-        [[table, name, f"{count:,}", f"{mean:.6g}", f"{size:.6g}"] for table, name, count, mean, size in rows.rows()],
-        right=("revisions", "mean", "mean absolute"),
+        ("table", "measure", "revisions", "exceptional", "mean", "mean absolute"),
+        [
+            [table, name, f"{count:,}", f"{late:,}", f"{mean:.6g}", f"{size:.6g}"]
+            for table, name, count, late, mean, size in rows.rows()
+        ],
+        right=("revisions", "exceptional", "mean", "mean absolute"),
     )
+    screen.say("Exceptional: of values that had been final.")
 
 
 def _triangle(
@@ -127,13 +132,17 @@ def _triangle(
     screen.show(
         f"{measure} of {kinds[0]} {code}, node {of}, in {table}: by period, as each release gave it",
         names,
-        [[row[0], *("" if value is None else f"{value:.6g}" for value in row[1:])] for row in whole.iter_rows()],
-        right=names[1:],
+        [[row[0], *map(_cell, row[1:])] for row in whole.iter_rows()],
+        right=names[1:-1],
     )
     for name, day in _vintages(found).items():
         screen.say(f"{name}: {day}")
     mean, size = ("none" if value is None else f"{value:.6g}" for value in means.values())
     screen.say(f"Revision from the first to the last release of a period: mean {mean}, mean absolute {size}.")
+
+
+def _cell(value: float | str | None) -> str:
+    return "" if value is None else value if isinstance(value, str) else f"{value:.6g}"
 
 
 def _vintages(found: list[Release]) -> dict[str, str]:

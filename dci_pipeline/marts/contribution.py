@@ -72,7 +72,7 @@ def contribution(
     return in_order(
         frame.join(level.filter("had").drop("had"), on="root", how="inner", maintain_order="left")
         .with_columns(
-            link_effect_points=pl.col("composite_link_points") - pl.col("composite_link_points_base") + 0.0,
+            link_effect_points=pl.col("composite_link_points") - pl.col("composite_link_points_base"),
             conf_status=pl.lit("F"),
         )
         .with_columns(contribution_points=moved - pl.col("link_effect_points"))

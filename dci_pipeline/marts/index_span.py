@@ -111,8 +111,7 @@ def _compared(
         growth_yoy=like_for_like("_base"),
         rank_change=rank_of("points_base", ("entity_type", "node")) - pl.col("rank"),
         points_share_change_pp=100.0 * (pl.col("points_share") - pl.col("points_share_base")),
-        # adding 0 makes a minus zero plain
-        link_effect_points=pl.col("link_points") - pl.col("link_points_base") + 0.0,
+        link_effect_points=pl.col("link_points") - pl.col("link_points_base"),
     ).drop(f"{name}_base" for name in columns)
     return members_mean(frame, members=members, types=types, nation=nation, column="growth_yoy", name=members_growth)
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import polars as pl
 
+from dci_pipeline.releases.window import FINAL, MATURITY
+
 # What a reader asks for first: how far a level moved, and how many places a rank did.
 MOVING = ("points", "rank")
 _FURTHEST = 10
@@ -46,6 +48,20 @@ class TableDiff:
             opened=self.closed,
             closed=self.opened,
         )
+
+    @property
+    def became_final(self) -> pl.Series:
+        """Of the rows that differ those in which nothing does but that they are final now."""
+        if MATURITY not in self.after.columns:
+            return pl.repeat(False, self.after.height, dtype=pl.Boolean, eager=True)
+        others = [name for name in self.after.columns if name not in (*self.key, MATURITY)]
+        moved = [self.before[name].ne_missing(self.after[name]) for name in others]
+        alike = (
+            ~pl.select(pl.any_horizontal(moved)).to_series()
+            if moved
+            else pl.repeat(True, self.after.height, eager=True)
+        )
+        return alike & (self.after[MATURITY] == FINAL).fill_null(False)
 
     @property
     def is_empty(self) -> bool:
@@ -107,16 +123,19 @@ def _only(rows: pl.DataFrame, other: pl.DataFrame, time: str | None) -> dict[str
     """Rows by period, of the periods that `other` has no row of."""
     if time is None or not rows.height:
         return {}
-    new = rows.join(other.select(time).unique(), on=time, how="anti", nulls_equal=True)
-    return {str(value): int(count) for value, count in new.group_by(time).len().sort(time).iter_rows()}
+    return _by_period(rows.join(other.select(time).unique(), on=time, how="anti", nulls_equal=True), time)
 
 
 def said(diff: TableDiff, *, most: int) -> dict[str, Any]:
     """A diff as plain values for JSON: counts, cells by column, keys of added and removed rows, changes from and to.
 
-    Rows of periods that only one state has are counted by period and not listed. At most `most` rows are listed of each
-    kind; `listed` says whether these are all.
+    Rows of periods that only one state has are counted by period and not listed, and so are rows in which nothing
+    differs but that they are final now. A changed row that was final before is `exceptional`. At most `most` rows are
+    listed of each kind; `listed` says whether these are all.
     """
+    final = diff.became_final
+    matured = _by_period(diff.after.filter(final), diff.time)
+    diff = replace(diff, before=diff.before.filter(~final), after=diff.after.filter(~final))
     added, removed = _of_shared(diff.added, diff.opened, diff.time), _of_shared(diff.removed, diff.closed, diff.time)
     columns = [name for name in diff.after.columns if name not in diff.key]
     cells = {name: int(diff.before[name].ne_missing(diff.after[name]).sum()) for name in columns}
@@ -124,6 +143,8 @@ def said(diff: TableDiff, *, most: int) -> dict[str, Any]:
         "rows": {"added": diff.added.height, "removed": diff.removed.height, "changed": diff.after.height},
         "periods_added": dict(diff.opened),
         "periods_removed": dict(diff.closed),
+        "periods_final": matured,
+        "exceptional": int(_was_final(diff).sum()),
         "cells_changed": {name: count for name, count in cells.items() if count},
         "added": [plain_row(row) for row in added.select(diff.key).head(most).iter_rows(named=True)],
         "removed": [plain_row(row) for row in removed.select(diff.key).head(most).iter_rows(named=True)],
@@ -141,6 +162,8 @@ def together(table: str, key: Sequence[str], parts: Iterable[Mapping[str, Any]],
         "rows": {"added": 0, "removed": 0, "changed": 0},
         "periods_added": {},
         "periods_removed": {},
+        "periods_final": {},
+        "exceptional": 0,
         "cells_changed": {},
         "added": [],
         "removed": [],
@@ -149,7 +172,8 @@ def together(table: str, key: Sequence[str], parts: Iterable[Mapping[str, Any]],
         "movements": [],
     }
     for part in parts:
-        for kind in ("rows", "periods_added", "periods_removed", "cells_changed"):
+        whole["exceptional"] += part["exceptional"]
+        for kind in ("rows", "periods_added", "periods_removed", "periods_final", "cells_changed"):
             for name, count in part[kind].items():
                 whole[kind][name] = whole[kind].get(name, 0) + count
         for kind in ("added", "removed", "changed"):
@@ -160,6 +184,20 @@ def together(table: str, key: Sequence[str], parts: Iterable[Mapping[str, Any]],
     return whole
 
 
+def _was_final(diff: TableDiff) -> pl.Series:
+    if MATURITY not in diff.before.columns:
+        return pl.repeat(False, diff.before.height, dtype=pl.Boolean, eager=True)
+    return (diff.before[MATURITY] == FINAL).fill_null(False)
+
+
+def _by_period(rows: pl.DataFrame, time: str | None) -> dict[str, int]:
+    if not rows.height:
+        return {}
+    if time is None:
+        return {"": rows.height}
+    return {str(value): int(count) for value, count in rows.group_by(time).len().sort(time).iter_rows()}
+
+
 def _of_shared(rows: pl.DataFrame, only: Mapping[str, int], time: str | None) -> pl.DataFrame:
     if time is None or not only:
         return rows
@@ -168,11 +206,12 @@ def _of_shared(rows: pl.DataFrame, only: Mapping[str, int], time: str | None) ->
 
 def _changes(diff: TableDiff, columns: Sequence[str], most: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    pairs = zip(diff.before.head(most).iter_rows(named=True), diff.after.head(most).iter_rows(named=True), strict=True)
-    for old, new in pairs:
+    rows = (frame.head(most).iter_rows(named=True) for frame in (diff.before, diff.after))
+    for old, new, was_final in zip(*rows, _was_final(diff).head(most), strict=True):
         changes = {name: {"from": plain(old[name]), "to": plain(new[name])} for name in columns
                    if plain(old[name]) != plain(new[name])}  # fmt: skip
-        found.append({"key": plain_row({name: new[name] for name in diff.key}), "changes": changes})
+        row = {"key": plain_row({name: new[name] for name in diff.key}), "changes": changes}
+        found.append({**row, "exceptional": True} if was_final else row)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+_KINDS = {"R1": "R1 better source", "R2": "R2 sent again", "R3": "R3 method", "C": "C correction"}
 _FEW = 20
 _SHOWN = 40
 
@@ -17,8 +18,8 @@ def is_empty(diff: Diff) -> bool:
 
 
 def changed_tables(diff: Diff) -> list[Mapping[str, Any]]:
-    """The tables in which any row came, went or changed."""
-    return [table for table in diff["tables"].values() if any(table["rows"].values())]
+    """The tables in which any row came, went, changed or became final."""
+    return [table for table in diff["tables"].values() if any(table["rows"].values()) or table["periods_final"]]
 
 
 def table_rows(diff: Diff) -> list[list[object]]:
@@ -48,8 +49,13 @@ def method_rows(diff: Diff) -> list[list[object]]:
     return [[item["file"], item["key"], *_short(item)] for item in diff["method_changes"]]
 
 
-def markdown(diff: Diff, *, title: str, note: str = "", facts: Sequence[str] = ()) -> str:
-    """The release note: what a person wrote, facts of the release, then what changed, largest movements first."""
+def markdown(
+    diff: Diff, *, title: str, note: str = "", facts: Sequence[str] = (), revised: Iterable[Sequence[object]] = ()
+) -> str:
+    """The release note: what a person wrote, facts of the release, what was revised, then what changed.
+
+    revised: kind, table, revisions, and how many of them are of values that had been final.
+    """
     parts = [f"# {title}"]
     if note.strip():
         parts.append(note.strip())
@@ -63,6 +69,7 @@ def markdown(diff: Diff, *, title: str, note: str = "", facts: Sequence[str] = (
     if is_empty(diff):
         parts.append("None.")
     sections: list[tuple[str, Sequence[str], list[list[object]]]] = [
+        ("Revisions", ("kind", "table", "revisions", "exceptional"), [[_KINDS[str(k)], *of] for k, *of in revised]),
         ("Rows", ("table", "added", "removed", "changed", "which"), table_rows(diff)),
         ("Largest movements", ("table", "column", "key", "from", "to", "by"), movement_rows(diff, most=_FEW)),
         ("Schema", ("change", "where", "from", "to"), schema_rows(diff)),
@@ -88,12 +95,14 @@ def _cell(value: object) -> str:
 def _about(table: Mapping[str, Any]) -> str:
     said = [
         f"{word} {_ends(list(table[name]))}"
-        for word, name in (("new:", "periods_added"), ("gone:", "periods_removed"))
+        for word, name in (("new:", "periods_added"), ("gone:", "periods_removed"), ("final now:", "periods_final"))
         if table[name]
     ]
     cells = table["cells_changed"]
     if cells:
         said.append("changed: " + ", ".join(cells))
+    if table["exceptional"]:
+        said.append(f"exceptional: {table['exceptional']:,} that were final")
     return "; ".join(said)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from dci_pipeline.contracts import TableContract
 from dci_pipeline.framework import Framework
 from dci_pipeline.releases.revisions import TABLE
+from dci_pipeline.releases.window import Window
 
 # What may differ between two packages that hold the same release: when it was made, under which name, by which sources.
 _APART = (
@@ -36,6 +37,7 @@ def describe(
     release: str,
     vintage: date,
     period: str,
+    window: Window,
     files: Mapping[str, TableFile],
     deliveries: Sequence[Mapping[str, Any]],
     periods: Sequence[str],
@@ -49,6 +51,7 @@ def describe(
 ) -> dict[str, Any]:
     """The package as plain values.
 
+    window: the revision window up to the period.
     files: by table. deliveries: what the tables rest on (feed, period, partner, sha256, folder, parts). periods: those
     that a rebuild computes. method: content hash of every file of the index's definition. code: version and hash of
     the sources. writers: versions of the libraries whose encoding the bytes depend on. before: the releases there were,
@@ -69,6 +72,7 @@ def describe(
         "index": framework.index,
         "cadence": framework.cadence,
         "period": period,
+        "revision_window": {"months": window.months, "final_to": window.final_to(framework.cadence).key},
         "periods": list(periods),
         "code": dict(code),
         "writers": dict(writers),

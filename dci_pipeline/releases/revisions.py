@@ -1,20 +1,21 @@
 """What releases revised: every level, growth and rank that a later release gives otherwise, and why.
 
-A revision belongs to the release that made it. Its kind: R3 when the definition of the index changed with that release,
-C when only the known errors of partners that are put right did, R1 when an estimate gave way to what was observed, else
-R2, a delivery sent again.
+A revision belongs to the release that made it. Its kind is that of its own cause (`causes`): R3 another definition, C
+other corrections of known errors of partners, R1 an estimate that gave way to what was observed, else R2, a delivery
+sent again. What was final before is revised by exception, and says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
 
 import polars as pl
 
+from dci_pipeline.releases.causes import BETTER, ROUTINE, Causes
 from dci_pipeline.releases.diff import TableDiff
-from dci_pipeline.releases.spans import starts
+from dci_pipeline.releases.spans import months_of, starts
+from dci_pipeline.releases.window import FINAL, MATURITY
 
 TABLE = "revisions"
 # Of the tables whose names begin so; the measures are the columns that they have of these.
@@ -22,9 +23,8 @@ _TABLES = ("index_",)
 MEASURES = ("points", "rank", "growth_mom", "growth_qoq", "growth_yoy")
 _KEY = ("entity_type", "entity_code", "node")
 _ESTIMATED = ("P", "E", "M")
-_CORRECTIONS = "corrections/"
-# How many months a row is about, by the column that says which; a month or quarter begins with its first.
-_MONTHS = {"half": 6, "year": 12}
+# How many periods a half-year or year has so far: with one more it is another span.
+_COVERED = "_covered"
 SCHEMA: dict[str, pl.DataType] = {
     "release": pl.String(),
     "vintage": pl.Date(),
@@ -35,6 +35,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "from": pl.Float64(),
     "to": pl.Float64(),
     "kind": pl.String(),
+    "maturity": pl.String(),
     "delivery": pl.String(),
 }
 ORDER = ("release", "table", *_KEY, "period", "measure")
@@ -45,55 +46,44 @@ def is_revised(table: str) -> bool:
     return table.startswith(_TABLES)
 
 
-def revisions(
-    diffs: Iterable[TableDiff],
-    *,
-    release: str,
-    vintage: date,
-    method_changes: Sequence[Mapping[str, Any]],
-    deliveries: pl.DataFrame,
-    feeds: Mapping[str, Sequence[str]],
-) -> pl.DataFrame:
+def revisions(diffs: Iterable[TableDiff], *, release: str, vintage: date, causes: Causes) -> pl.DataFrame:
     """The revisions that one release made, with the columns of SCHEMA, sorted by ORDER.
 
-    diffs: of the tables of the index, against the release before. deliveries: [feed, start Date, sha256] that
-    this release rests on and the one before did not. feeds: node → the feeds of the leaves under it. `delivery` is the
-    new delivery of the node's feeds in the row's period, or, where its period has none, those of other periods; several
-    with a space between. Rows that only one of the releases has are no revisions.
+    diffs: of the tables of the index, against the release before. `maturity`: that of the value in the release before.
+    `delivery`: the new deliveries of the node's feeds in the row's period, or, where it has none, in other periods;
+    several with a space between. Rows that only one of the releases has are no revisions, nor are those of a half-year
+    or year that has more periods than it had.
     """
-    kind = _kind_of(method_changes)
-    frames = [_of_table(found, kind) for found in diffs if found.after.height and found.time is not None]
+    frames = [_of_table(found) for found in diffs if found.after.height and found.time is not None]
     if not frames:
         return pl.DataFrame(schema=SCHEMA)
     rows = pl.concat(frames).with_columns(release=pl.lit(release), vintage=pl.lit(vintage))
-    return _named(rows, deliveries, feeds).select(list(SCHEMA)).sort(ORDER)
+    return _explained(rows, causes).select(list(SCHEMA)).sort(ORDER)
 
 
-def _kind_of(method_changes: Sequence[Mapping[str, Any]]) -> str | None:
-    files = {str(item["file"]) for item in method_changes}
-    if not files:
-        return None
-    return "C" if all(file.startswith(_CORRECTIONS) for file in files) else "R3"
-
-
-def _of_table(found: TableDiff, kind: str | None) -> pl.DataFrame:
+def _of_table(found: TableDiff) -> pl.DataFrame:
     assert found.time is not None
-    time, frames = found.time, list[pl.DataFrame]()
-    observed = found.before["obs_status"].is_in(_ESTIMATED) & ~found.after["obs_status"].is_in(_ESTIMATED)
-    own = pl.lit(kind) if kind else pl.when("observed").then(pl.lit("R1")).otherwise(pl.lit("R2"))
-    kinds = pl.DataFrame({"observed": observed}).with_columns(own.alias("kind"))["kind"]
+    time, before, after = found.time, found.before, found.after
+    covered = [name for name in after.columns if name.endswith(_COVERED)]
+    if covered:
+        same = before[covered[0]].eq_missing(after[covered[0]])
+        before, after = before.filter(same), after.filter(same)
+    was = {"observed": before["obs_status"].is_in(_ESTIMATED) & ~after["obs_status"].is_in(_ESTIMATED)}
+    none = pl.repeat(None, before.height, dtype=pl.String, eager=True)
+    was[MATURITY] = before[MATURITY] if MATURITY in before.columns else none
+    frames: list[pl.DataFrame] = []
     for measure in MEASURES:
-        if measure in found.after.columns:
+        if measure in after.columns:
             frames.append(
-                found.after.select(
+                after.select(
                     *_KEY,
-                    start=starts(found.after.schema[time], time),
-                    months=pl.lit(_MONTHS.get(time, 1), dtype=pl.Int32),
-                    period=period_text(found.after.schema[time], time),
+                    start=starts(after.schema[time], time),
+                    months=pl.lit(months_of(found.table, time), dtype=pl.Int32),
+                    period=period_text(after.schema[time], time),
                     table=pl.lit(found.table),
                     measure=pl.lit(measure),
                     to=pl.col(measure).cast(pl.Float64),
-                ).with_columns(found.before[measure].cast(pl.Float64).alias("from"), kinds)
+                ).with_columns(before[measure].cast(pl.Float64).alias("from"), **was)
             )
     return pl.concat(frames).filter(pl.col("from").ne_missing(pl.col("to")))
 
@@ -107,43 +97,61 @@ def period_text(dtype: pl.DataType, column: str) -> pl.Expr:
     return pl.col(column).dt.strftime("%Y-%m")
 
 
-def _named(rows: pl.DataFrame, deliveries: pl.DataFrame, feeds: Mapping[str, Sequence[str]]) -> pl.DataFrame:
-    """`rows` with the deliveries behind each: one text for every node and period."""
+def _explained(rows: pl.DataFrame, causes: Causes) -> pl.DataFrame:
+    """`rows` with kind and delivery: the cause is looked up once for every node and span."""
     keys = ["node", "start", "months"]
-    pairs = rows.select(keys).unique(maintain_order=True)
-    said: list[str | None] = []
-    for node, start, months in pairs.iter_rows():
-        of_node = deliveries.filter(pl.col("feed").is_in(list(feeds.get(node, ()))))
-        end = start.replace(month=start.month + months - 1)
-        own = of_node.filter(pl.col("start").is_between(start, end))
-        named = (own if own.height else of_node)["sha256"].unique().sort().to_list()
-        said.append(" ".join(named) or None)
-    keyed = pairs.with_columns(delivery=pl.Series(said, dtype=pl.String))
-    return rows.join(keyed, on=keys, how="left", maintain_order="left")
+    spans = rows.select(keys).unique(maintain_order=True)
+    told = [(causes.kind(*span), causes.deliveries(*span)) for span in spans.iter_rows()]
+    said = pl.DataFrame(told, schema={"kind": pl.String, "delivery": pl.String}, orient="row")
+    better = pl.col("observed") & (pl.col("kind") == ROUTINE)
+    found = rows.join(spans.hstack(said), on=keys, how="left", maintain_order="left")
+    return found.with_columns(kind=pl.when(better).then(pl.lit(BETTER)).otherwise("kind"))
 
 
 def summary(rows: pl.DataFrame) -> pl.DataFrame:
-    """[table, measure, revisions, mean, mean_absolute] of revisions: to less from, where both are there."""
+    """[table, measure, revisions, exceptional, mean, mean_absolute] of revisions: to less from, where both are there.
+
+    exceptional: how many of them are of values that had been final.
+    """
     moved = rows.with_columns(by=pl.col("to") - pl.col("from")).filter(pl.col("by").is_not_null())
+    final = (pl.col(MATURITY) == FINAL).fill_null(False)
     return (
         moved.group_by("table", "measure")
-        .agg(revisions=pl.len(), mean=pl.col("by").mean(), mean_absolute=pl.col("by").abs().mean())
+        .agg(
+            revisions=pl.len(),
+            exceptional=final.sum().cast(pl.Int64),
+            mean=pl.col("by").mean(),
+            mean_absolute=pl.col("by").abs().mean(),
+        )
         .sort("table", "measure")
     )
 
 
-def triangle(states: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
-    """[period, one column for each state, revision]: the value of every period as each release gave it.
+def by_kind(rows: pl.DataFrame) -> list[list[object]]:
+    """Kind, table, revisions, and how many of them are of values that had been final; sorted."""
+    final = (pl.col(MATURITY) == FINAL).fill_null(False)
+    counted = rows.group_by("kind", "table").agg(revisions=pl.len(), exceptional=final.sum()).sort("kind", "table")
+    return [list(row) for row in counted.iter_rows()]
 
-    states: name → [period, value], oldest first. revision: the last value there is less the first; null with less than
-    two.
+
+def triangle(states: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
+    """[period, one column for each state, revision, final_since]: the value of every period as each release gave it.
+
+    states: name → [period, value, maturity], oldest first. revision: the last value there is less the first; null with
+    less than two. final_since: the first state that has the period's value as final; null when none has.
     """
     names = [name for name, _ in states]
     whole = pl.DataFrame(schema={"period": pl.String})
-    for name, frame in states:
-        column = frame.select("period", pl.col("value").cast(pl.Float64).alias(name))
+    for number, (name, frame) in enumerate(states):
+        final = pl.when(pl.col(MATURITY) == FINAL).then(pl.lit(name))
+        column = frame.select("period", pl.col("value").cast(pl.Float64).alias(name), final.alias(f"{number} final"))
         whole = whole.join(column, on="period", how="full", coalesce=True)
     values = [pl.col(name) for name in names]
     first, last = pl.coalesce(values), pl.coalesce(values[::-1])
     several = pl.sum_horizontal(value.is_not_null() for value in values) > 1
-    return whole.with_columns(revision=pl.when(several).then(last - first)).sort("period")
+    return whole.select(
+        "period",
+        *names,
+        revision=pl.when(several).then(last - first),
+        final_since=pl.coalesce(f"{number} final" for number in range(len(names))),
+    ).sort("period")

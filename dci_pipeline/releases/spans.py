@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from dci_pipeline.periods import Period
+from dci_pipeline.periods import MONTHS_IN, Period
 
 # A published table has one of these in its key, or rows that belong to no period.
 _NAMES = ("month", "quarter", "half", "year", "period")
 # The last period that a text names: '2019', '2020H1', '2019-04', '2015-01..2015-06', '2015-2019'.
 _LAST = r"(\d{4})(?:-(\d{2})|H([12])|Q([1-4]))?$"
 _MONTHS = {"month": 1, "half": 6, "quarter": 3}
+# Tables whose rows are about fewer months than their column of periods names: the first ones of the year.
+_FIRST_MONTHS = {"index_janfeb": 2}
 
 
 def time_column(key: Sequence[str]) -> str | None:
@@ -37,3 +39,8 @@ def starts(dtype: pl.DataType, column: str) -> pl.Expr:
     month, half, quarter = (parts.struct.field(str(number)).cast(pl.Int32, strict=False) for number in (2, 3, 4))
     first = pl.coalesce(month, (half - 1) * _MONTHS["half"] + 1, (quarter - 1) * _MONTHS["quarter"] + 1, pl.lit(1))
     return pl.date(parts.struct.field("1").cast(pl.Int32), first, 1)
+
+
+def months_of(table: str, column: str) -> int:
+    """How many months a row of a table is about whose periods are in `column`, from the first one it names."""
+    return _FIRST_MONTHS.get(table, MONTHS_IN[column])

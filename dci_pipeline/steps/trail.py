@@ -11,6 +11,7 @@ from dci_pipeline.framework import Node
 from dci_pipeline.marts import NATION
 from dci_pipeline.periods import Period
 from dci_pipeline.steps.trail_deliveries import corrections_in, delivered
+from dci_pipeline.steps.trail_growth import growths
 from dci_pipeline.steps.trail_parts import Parts
 from dci_pipeline.steps.trail_span import Span, named_period, outdated, published_rows, published_span
 from dci_pipeline.trail.cells import imputed
@@ -62,6 +63,7 @@ def explain(
     return statement(
         about,
         published,
+        growths=growths(work, span, named, wanted, members, published.row),
         nodes=parts.nodes(),
         stretches=parts.stretches,
         now=now,

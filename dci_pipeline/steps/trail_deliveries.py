@@ -19,6 +19,7 @@ from dci_pipeline.warehouse.deliveries import Delivery
 from dci_pipeline.work import Work
 
 Told = dict[str, object]
+_NOTHING: Told = {"rejected_of_place": 0, "rejected_unplaced": 0}
 
 
 def delivered(
@@ -110,7 +111,17 @@ def _slice(
         sums = work.warehouse.read("validation", f"{feed}_sums", item, partner=partner)
         own = sums.filter(pl.col("place").is_in(list(places))).group_by("indicator").agg(pl.col("records").sum())
         told["rows_of_place"] = dict(own.sort("indicator").iter_rows())
+        told |= _set_aside(work, item, feed, partner, places) if rejected else _NOTHING
     return told
+
+
+def _set_aside(work: Work, item: Period, feed: str, partner: str, places: Sequence[str]) -> Told:
+    """Of the rows in quarantine those that name one of the places, and those that name no place of the index."""
+    table, column = f"{feed}_quarantine", work.framework.contract(feed, item).place.name
+    rows = work.warehouse.rows_where("validation", table, [item], pl.lit(True), partner=partner)
+    known = work.geography.aliases_at(item).filter(pl.col("place").is_not_null())
+    named = rows.select(alias=pl.col(column)).join(known, on="alias", how="left")["place"]
+    return {"rejected_of_place": int(named.is_in(list(places)).sum()), "rejected_unplaced": named.null_count()}
 
 
 def _applied(work: Work, item: Period, feed: str, partner: str) -> Told:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -88,12 +88,7 @@ def published_span(work: Work, period: Period) -> Span:
             expected=" or ".join(sorted(name for name in work.framework.tables if name.startswith("index_"))),
         )
     partition = period if period.cadence == work.framework.cadence else period.year()
-    said = work.warehouse.inputs("marts", table, partition)
-    found: set[Period] = set()
-    for name in said:
-        match = _POINTS.match(name)
-        if match is not None and match["key"] in (None, period.key):
-            found.add(periods_of.parse(match["period"], work.framework.cadence))
+    found = _read(work, table, partition, period)
     parts = [period] if period.cadence == work.framework.cadence else period.parts(work.framework.cadence)
     now = [item for item in parts if item in found]
     if not now or not work.warehouse.existing("marts", table, [partition]):
@@ -106,6 +101,28 @@ def published_span(work: Work, period: Period) -> Span:
         )
     before = [item.year_before() for item in now]
     return Span(period, table, partition, now, before if found.issuperset(before) else [])
+
+
+def read_periods(work: Work, span: Span) -> set[Period]:
+    """Every period that the span's rows were made from, those it is compared with among them."""
+    return _read(work, span.table, span.partition, span.period)
+
+
+def _read(work: Work, table: str, partition: Period, period: Period) -> set[Period]:
+    found: set[Period] = set()
+    for name in work.warehouse.inputs("marts", table, partition):
+        match = _POINTS.match(name)
+        if match is not None and match["key"] in (None, period.key):
+            found.add(periods_of.parse(match["period"], work.framework.cadence))
+    return found
+
+
+def entity_row(work: Work, span: Span, named: Named, node: Node) -> Mapping[str, object] | None:
+    """The published row of an entity at a node, of any span; None where it has none."""
+    own = (pl.col("entity_type") == named.type) & (pl.col("entity_code") == named.code)
+    wanted = own & (pl.col("node") == node.node) & pl.col(span.column).eq(pl.lit(span.key))
+    rows = work.warehouse.rows_where("marts", span.table, [span.partition], wanted)
+    return None if rows.is_empty() else rows.row(0, named=True)
 
 
 def _published_range(work: Work, table: str) -> str:
@@ -144,7 +161,12 @@ def published_rows(work: Work, span: Span, named: Named, node: Node) -> Publishe
 
 
 def _rows(work: Work, span: Span) -> pl.DataFrame:
-    return work.warehouse.rows_where("marts", span.table, [span.partition], pl.col(span.column).eq(pl.lit(span.key)))
+    from dci_pipeline.warehouse.windows import window
+
+    key = pl.col(span.column).eq(pl.lit(span.key))
+    rows = work.warehouse.rows_where("marts", span.table, [span.partition], key)
+    still_open = window(work.warehouse, work.framework)
+    return rows if still_open is None else still_open.applied(rows, span.table, [span.column])
 
 
 def _base(work: Work, span: Span, named: Named, node: Node) -> pl.DataFrame:
@@ -154,8 +176,8 @@ def _base(work: Work, span: Span, named: Named, node: Node) -> pl.DataFrame:
         before = published_span(work, year_before)
         if (
             before.now == span.base
-            and _made_alike(work, before, span)
-            and _same_members(work, before, span, named, node)
+            and made_alike(work, before, span, span.base)
+            and same_members(work, before, span, named, node)
         ):
             return _rows(work, before)
     from dci_pipeline.steps.spans import span_entities
@@ -164,17 +186,17 @@ def _base(work: Work, span: Span, named: Named, node: Node) -> pl.DataFrame:
     return span_entities(work, span.base, at=span.at, nodes={node.node, *work.framework.roots})
 
 
-def _made_alike(work: Work, before: Span, span: Span) -> bool:
-    """Whether the base as published a year before is the base this span was compared with."""
+def made_alike(work: Work, before: Span, span: Span, items: Sequence[Period]) -> bool:
+    """Whether some periods as published in an earlier span are those this span was compared with."""
     own = work.warehouse.inputs("marts", span.table, span.partition)
     other = work.warehouse.inputs("marts", before.table, before.partition)
-    names = [f"{stage} {item}" for stage in ("index/points", "normalise/shares") for item in span.base]
+    names = [f"{stage} {item}" for stage in ("index/points", "normalise/shares") for item in items]
     return all(
         span.head + name in own and own[span.head + name] == other.get(before.head + name) for name in (*names, *_RULES)
     )
 
 
-def _same_members(work: Work, before: Span, span: Span, named: Named, node: Node) -> bool:
+def same_members(work: Work, before: Span, span: Span, named: Named, node: Node) -> bool:
     """Whether entities of this type were made of the same places: a place always is, and the nation of all of them."""
     if named.type == NATION or named.type in work.framework.places_of(node):
         return True

@@ -23,6 +23,9 @@ FORMULAS = {
     "be crossed",
     "growth_yoy": "number.chained_points ÷ base.chained_points − 1; null on a base of 0 and across a link "
     "that cannot be crossed. Inside one link points ÷ base.points − 1",
+    "growth": "growth[]: value = (now ÷ then)^(1 ÷ years) − 1, the levels of this span and of the one it is compared "
+    "with; where a link lies between the two they are chained, as chained_points is, from the link of "
+    "the earlier one; else they are the published points. cagr: since the first whole year",
     "points_before": "links[]: Σ scale × weight_in_node × before over the indicators of the link before, with "
     "its scale and weights; before is the entity's mean volume over this link's reference ÷ "
     "the reference mean of the link before",
@@ -49,5 +52,6 @@ FORMULAS = {
     "rank": "1 + the number of ranking.values above the entity's own, all rounded to 12 significant "
     "digits; rank_before the same of ranking.base_values; rank_change = rank_before − rank",
     "deliveries": "rows_used = rows − rows_rejected, of the whole file; rows_of_place: the accepted rows of "
-    "the entity, by indicator, with --deliveries",
+    "the entity, by indicator; rejected_of_place: the rejected rows that name it; rejected_unplaced: those that name "
+    "no place of the index, so that nobody can tell. These three with --deliveries",
 }

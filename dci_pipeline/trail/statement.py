@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dci_pipeline.trail.change import Split, composite_split, own_split
 from dci_pipeline.trail.facts import Moment, Stretch
 from dci_pipeline.trail.formulas import FORMULAS
+from dci_pipeline.trail.grown import Grown
 from dci_pipeline.trail.levels import Level, growth, level, total
 from dci_pipeline.trail.lines import Row, as_float, link_line, moment_line, ranking
 
@@ -52,6 +53,7 @@ def statement(
     about: Mapping[str, object],
     published: Published,
     *,
+    growths: Sequence[Grown] = (),
     nodes: Sequence[NodeOf],
     stretches: Sequence[Stretch],
     now: Sequence[Moment],
@@ -60,7 +62,8 @@ def statement(
 ) -> dict[str, object]:
     """Everything said of one number.
 
-    about: what was asked, put first; nodes: the node itself, then those under it in the order of the tree; stretches:
+    about: what was asked, put first; growths: those beside growth_yoy.
+    nodes: the node itself, then those under it in the order of the tree; stretches:
     the links from the first that either span touches; now, base: the periods of both spans; further: what is known of
     deliveries and estimates, put last. The keys, and how each number follows from the others, stand in `FORMULAS`.
     """
@@ -83,6 +86,7 @@ def statement(
             "root_points": as_float(published.root, "composite_points"),
             "root_base_points": as_float(published.root_base, "composite_points"),
         },
+        "growth": [item.line() for item in growths],
         "change": _change(published, nodes, stretches, now, own, composite),
         "ranking": ranking(published.row, published.values, published.base_values),
         "links": [
@@ -93,7 +97,7 @@ def statement(
             for span, moments in (("now", now), ("base", base))
             for moment in moments
         ],
-        "checks": _checks(published, level_now, own, composite, grown),
+        "checks": _checks(published, level_now, own, composite, grown, growths),
         **further,
         "formulas": FORMULAS,
     }
@@ -230,7 +234,12 @@ def _percent(points: float | None, of: float | None) -> float | None:
 
 
 def _checks(
-    published: Published, found: Level, own: Split | None, composite: Split | None, grown: float | None
+    published: Published,
+    found: Level,
+    own: Split | None,
+    composite: Split | None,
+    grown: float | None,
+    growths: Sequence[Grown],
 ) -> list[dict[str, object]]:
     """What is published beside what the parts give; a difference above rounding means that something is out of date."""
     row = published.row
@@ -239,6 +248,7 @@ def _checks(
         for name in ("points", "composite_points", "share", "imputed_share")
     ]
     pairs.append(("growth_yoy", as_float(row, "growth_yoy"), grown))
+    pairs += [(item.measure, item.published, item.recalculated) for item in growths]
     if own is not None:
         pairs.append(("link_effect_points", as_float(row, "link_effect_points"), own.link_effect))
     line = (published.contributions or {}).get(str(row.get("node")))

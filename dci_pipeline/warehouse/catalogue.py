@@ -17,12 +17,14 @@ import duckdb
 from dci_pipeline.contracts import TableContract
 from dci_pipeline.findings import Conflict
 from dci_pipeline.framework import Framework
+from dci_pipeline.releases.window import MATURITY, PROVISIONAL, Window
 from dci_pipeline.warehouse.disk import sync
 from dci_pipeline.warehouse.layout import Layout
 from dci_pipeline.warehouse.objects import ObjectPath, local
 from dci_pipeline.warehouse.places import place
 from dci_pipeline.warehouse.stamps import code_version
 from dci_pipeline.warehouse.store import Warehouse, put, put_object
+from dci_pipeline.warehouse.windows import window
 
 _TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "date": "DATE", "boolean": "BOOLEAN"}
 # The oldest storage format: tools of DuckDB 1.x open the file too.
@@ -65,7 +67,10 @@ def build(warehouse: Warehouse, framework: Framework) -> Built:
         with place(layout) as own:
             ready = own.folder / layout.catalogue.name
             rows = write(
-                ready, {name: [local(path, own.folder) for path in paths] for name, paths in parts.items()}, framework
+                ready,
+                {name: [local(path, own.folder) for path in paths] for name, paths in parts.items()},
+                framework,
+                window(warehouse, framework),
             )
             if _stamp(warehouse, framework)[1] != stamp:
                 continue  # a table was committed while it was read
@@ -109,7 +114,10 @@ def _stamp(warehouse: Warehouse, framework: Framework) -> tuple[dict[str, list[P
         for name, paths in parts.items()
     }
     contracts = {name: framework.tables[name].sha256 for name in parts}
-    stamp = json.dumps({"tables": inputs, "contracts": contracts, "code": code_version()}, sort_keys=True, indent=1)
+    # Up to which period what is published is final follows from the newest partition, which is among the tables.
+    said = {"tables": inputs, "contracts": contracts, "code": code_version(),
+            "revision_window_months": framework.revision_window.months}  # fmt: skip
+    stamp = json.dumps(said, sort_keys=True, indent=1)
     return parts, stamp, hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
@@ -125,8 +133,11 @@ def _held(published: Path) -> dict[str, object]:
         return {"bytes": file.tell(), "sha256": digest}
 
 
-def write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> int:
-    """A DuckDB file at `target` from Parquet files by table, with a comment on every table and column; its rows."""
+def write(target: Path, parts: dict[str, list[Path]], framework: Framework, still_open: Window | None = None) -> int:
+    """A DuckDB file at `target` from Parquet files by table, with a comment on every table and column; its rows.
+
+    still_open: the revision window, for files that do not follow it yet.
+    """
     rows = 0
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH {_text(str(target))} AS published (STORAGE_VERSION {_text(_STORAGE)})")
@@ -138,7 +149,7 @@ def write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> i
             connection.execute(_create(contract))
             if paths:
                 files = ", ".join(_text(str(path)) for path in paths)
-                columns = ", ".join(_name(column.name) for column in contract.columns)
+                columns = ", ".join(_selected(column.name, contract, still_open) for column in contract.columns)
                 order = ", ".join(_name(key) for key in contract.key) or "ALL"
                 connection.execute(
                     f"INSERT INTO {_name(name)} SELECT {columns} FROM read_parquet([{files}], "  # noqa: S608 - names are quoted
@@ -152,6 +163,16 @@ def write(target: Path, parts: dict[str, list[Path]], framework: Framework) -> i
         connection.execute("USE memory")
         connection.execute("DETACH published")
     return rows
+
+
+def _selected(column: str, contract: TableContract, still_open: Window | None) -> str:
+    """A column as it is read; the maturity of rows that are still open to revision is said in its place."""
+    found = still_open.final(contract.table, contract.key) if still_open and column == MATURITY else None
+    if found is None:
+        return _name(column)
+    time, last = found
+    value = str(last) if isinstance(last, int) else _text(str(last))
+    return f"CASE WHEN {_name(time)} > {value} THEN {_text(PROVISIONAL)} ELSE {_name(column)} END AS {_name(column)}"
 
 
 def _create(contract: TableContract) -> str:

@@ -151,7 +151,13 @@ def differences(release: Release) -> list[str]:
         elif content_of(path)["sha256"] != digest:
             found.append(f"{release.id}/{name} has changed")
     here = {path.relative_to(release.folder).as_posix() for path in files(release.folder)}
-    return found + [f"{release.id}/{name} was not released" for name in sorted(here - {*sums, SUMS})]
+    found += [f"{release.id}/{name} was not released" for name in sorted(here - {*sums, SUMS})]
+    # Sums written anew over another table: the description still says which one it was.
+    return found or [
+        f"{release.id}/{item['path']} is not the file that {PACKAGE} describes"
+        for item in release.package["resources"]
+        if item["hash"] != f"sha256:{sums.get(item['path'])}"
+    ]
 
 
 def files(folder: Path) -> Iterator[Path]:

@@ -13,8 +13,10 @@ from dci_pipeline.findings import Finding
 from dci_pipeline.framework import Framework
 from dci_pipeline.marts.promise import empty, promised
 from dci_pipeline.releases import revisions
+from dci_pipeline.releases.causes import Causes, corrected, reached
 from dci_pipeline.releases.revisions import TABLE
 from dci_pipeline.releases.spans import time_column
+from dci_pipeline.releases.window import MATURITY
 from dci_pipeline.warehouse.receipts import content_of
 from dci_pipeline.warehouse.release_files import SUMS, Release
 from dci_pipeline.warehouse.release_rows import Released, State, differences, method_changes
@@ -23,6 +25,12 @@ from dci_pipeline.warehouse.release_rows import Released, State, differences, me
 def of_release(framework: Framework, base: Release, release: Release, after: State | None = None) -> pl.DataFrame:
     """The revisions a release made against the one it is compared with; `after`: its tables, made again."""
     was, now = Released(base), Released(release)
+    causes = Causes(
+        framework=framework,
+        method=reached(method_changes(was, now), framework),
+        corrected=corrected(was.method, now.method, framework.cadence),
+        sent=_new(framework, base.package, release.package),
+    )
     return revisions.revisions(
         (
             found
@@ -32,12 +40,7 @@ def of_release(framework: Framework, base: Release, release: Release, after: Sta
         ),
         release=release.id,
         vintage=release.vintage,
-        method_changes=method_changes(was, now),
-        deliveries=_new(framework, base.package, release.package),
-        feeds={
-            node.node: sorted({str(leaf.feed) for leaf in framework.leaves_under(node.node)})
-            for node in framework.nodes
-        },
+        causes=causes,
     )
 
 
@@ -47,7 +50,9 @@ def recorded(releases: Iterable[Release], contract: TableContract) -> pl.DataFra
     for release in releases:
         if release.table(TABLE).is_file():
             own = pl.scan_parquet(release.table(TABLE)).filter(pl.col("release") == release.id).collect()
-            frames.append(own.select(frames[0].columns))
+            # A column that came later is empty in what was recorded before.
+            later = [pl.lit(None, dtype=t).alias(n) for n, t in frames[0].schema.items() if n not in own.columns]
+            frames.append(own.with_columns(later).select(frames[0].columns))
     return promised(pl.concat(frames), contract)
 
 
@@ -57,7 +62,7 @@ def together(recorded: pl.DataFrame, own: pl.DataFrame, contract: TableContract)
 
 
 def values(release: Release, table: str, measure: str, where: Mapping[str, str]) -> pl.DataFrame:
-    """[period, value] of one measure of a released table, of the rows that have these values; sorted by period.
+    """[period, value, maturity] of one measure of a released table, of the rows that have these values, by period.
 
     Raises Finding when the release has no such table or column.
     """
@@ -75,7 +80,8 @@ def values(release: Release, table: str, measure: str, where: Mapping[str, str])
     time = str(time_column(said["schema"]["primaryKey"]))
     rows = pl.scan_parquet(release.table(table)).filter(pl.col(name) == value for name, value in where.items())
     period = revisions.period_text(rows.collect_schema()[time], time)
-    return rows.select(period=period, value=measure).collect().sort("period")
+    maturity = pl.col(MATURITY) if MATURITY in columns else pl.lit(None, dtype=pl.String)
+    return rows.select(period=period, value=measure, maturity=maturity).collect().sort("period")
 
 
 def kinds_of_entity(release: Release, table: str, code: str) -> list[str]:

@@ -107,7 +107,7 @@ class Working(State):
         return sorted({int(part.removeprefix("year=")) for part in parts if part.startswith("year=")})
 
     def rows(self, table: str, year: int | None) -> pl.DataFrame:
-        return published(self.warehouse, self.framework.tables[table], self.last, year=year)
+        return published(self.warehouse, self.framework.tables[table], self.framework, self.last, year=year)
 
 
 def compared(before: State | None, after: State, index: str, *, progress: Progress = lambda _: None) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def compared(before: State | None, after: State, index: str, *, progress: Progre
             continue  # it tells the same, and of every release before
         progress(name)
         told = _first(after, name) if before is None else _told(before, after, name, most=min(LISTED, left))
-        if any(told["rows"].values()):
+        if any(told["rows"].values()) or told["periods_final"]:
             tables[name] = told
             left = max(left - sum(len(told[kind]) for kind in ("added", "removed", "changed")), 0)
     old = {"resources": list(before.resources.values())} if before else {}

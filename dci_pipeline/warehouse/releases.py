@@ -30,6 +30,7 @@ from dci_pipeline.warehouse.layout import Layout
 from dci_pipeline.warehouse.receipts import content_of, is_whole, receipt_is_whole
 from dci_pipeline.warehouse.release_files import METHOD, SUMS, TABLES, defining, definition, files, sums
 from dci_pipeline.warehouse.store import Warehouse
+from dci_pipeline.warehouse.windows import window
 
 _ROW_GROUP = 250_000
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
@@ -38,17 +39,21 @@ Progress = Callable[[str], None]
 
 
 def published(
-    warehouse: Warehouse, contract: TableContract, last: Period | None, *, year: int | None = None
+    warehouse: Warehouse, contract: TableContract, framework: Framework, last: Period | None, *, year: int | None = None
 ) -> pl.DataFrame:
-    """The committed rows of a table of periods up to `last`, of one year's partitions where given; sorted by key."""
+    """The committed rows of a table of periods up to `last`, of one year's partitions where given; sorted by key.
+
+    `maturity` follows the index's revision window up to `last`, or else up to the newest period.
+    """
     frames = [
         warehouse.frame_of(path)
         for path in warehouse.partitions("marts", contract.table)
         if year is None or f"year={year}" in path.parts
     ]
     whole = until(pl.concat([empty(contract), *frames], how="vertical"), time_column(contract.key), last)
-    # A zero has one sign, or two tables with equal rows could have other bytes.
-    whole = whole.with_columns(pl.col(pl.Float64) + 0.0)
+    still_open = window(warehouse, framework, last)
+    if still_open is not None:
+        whole = still_open.applied(whole, contract.table, contract.key)
     return (whole.sort(contract.key, nulls_last=True) if contract.key else whole).rechunk()
 
 
@@ -60,7 +65,7 @@ def write_tables(
     found: dict[str, TableFile] = {}
     for name in sorted(framework.tables):
         progress(name)
-        found[name] = write_table(folder, name, published(warehouse, framework.tables[name], last))
+        found[name] = write_table(folder, name, published(warehouse, framework.tables[name], framework, last))
     return found
 
 

@@ -129,3 +129,26 @@ def test_another_key_makes_every_row_another() -> None:
 def test_a_column_that_is_new_makes_no_row_another() -> None:
     frame = pl.DataFrame({"place": ["a", "b"], "points": [1.0, 2.0]})
     assert diff.compare("t", frame, frame.with_columns(more=1), ["place"]).is_empty
+
+
+def test_rows_that_are_only_final_now_are_counted_by_period_and_changes_of_final_ones_are_exceptional() -> None:
+    before = pl.DataFrame(
+        {"place": ["a", "b", "c", "d"], "month": MONTHS[:1] * 4, "points": [1.0, 2.0, 3.0, 4.0],
+         "maturity": ["provisional", "provisional", "final", "provisional"]}
+    )  # fmt: skip
+    after = before.with_columns(points=pl.Series([1.0, 2.5, 3.5, 4.0]), maturity=pl.Series(["final"] * 4))
+    after = pl.concat([after.head(3), before.tail(1)])
+    found = diff.compare("t", before, after, KEY, time="month")
+    told = diff.said(found, most=10)
+    assert told["rows"] == {"added": 0, "removed": 0, "changed": 2}
+    assert told["periods_final"] == {"2019-01-01": 1}
+    assert told["cells_changed"] == {"points": 2, "maturity": 1}
+    assert [(row["key"]["place"], row.get("exceptional", False)) for row in told["changed"]] == [
+        ("b", False),
+        ("c", True),
+    ]
+    assert told["exceptional"] == 1
+    # The whole difference is still there to be applied, and a row that is open again is a change like any other.
+    assert_frame_equal(diff.apply(found, before), in_order(after))
+    back = diff.said(found.mirrored, most=10)
+    assert (back["rows"]["changed"], back["periods_final"]) == (3, {})

@@ -321,8 +321,15 @@ def test_a_period_more_is_counted_and_what_it_moves_is_listed(work: Work) -> Non
     entry = made.diff["tables"]["index_quarter"]
     assert entry["periods_added"] == {"2019-04-01": entry["rows"]["added"]}
     assert (entry["added"], entry["removed"], entry["changed"]) == ([], [], [])
-    # The half-year and the year had run on already: they stand as they are published.
-    assert "index_half" not in made.diff["tables"]
+    # A half-year and a year have the quarters up to the release's own, though more are published.
+    for table, covered, spans in (("index_half", (1, 2), ["2019H1"]), ("index_year", (1, 2), [2019])):
+        states = [rows(item, table) for item in (first, made.release)]
+        for state, quarters in zip(states, covered, strict=True):
+            assert {row["quarters_covered"] for key, row in state.items() if key[-1] in spans} == {quarters}
+        changed = {row["key"][list(row["key"])[-1]] for row in made.diff["tables"][table]["changed"]}
+        assert changed == set(spans)
+    # Which is no revision: with another quarter it is another span.
+    assert rows(made.release, "revisions") == {}
     assert release_files.current(work.warehouse.layout) == "2019Q2"
     revised = releasing.release(work, QUARTERS[4], vintage=LATER)
     assert not revised.new
@@ -336,7 +343,7 @@ def test_a_change_of_the_definition_shows_as_one_of_method_and_of_schema(work: W
     scores.write_text(scores.read_text("utf-8").replace("e0,total,visits,3", "e0,total,visits,5"), encoding="utf-8")
     contract = home / "marts" / "index_year.yaml"
     text = contract.read_text("utf-8")
-    contract.write_text(text.replace("version: 1.0.0", "version: 1.1.0", 1), encoding="utf-8")
+    contract.write_text(text.replace("version: 1.1.0", "version: 1.2.0", 1), encoding="utf-8")
     fresh = again(work)
     refresh.run_direct(fresh, QUARTERS)
     told = releasing.release(fresh, LAST, vintage=LATER).diff
@@ -345,7 +352,7 @@ def test_a_change_of_the_definition_shows_as_one_of_method_and_of_schema(work: W
         ("weights/wave_first.csv", "row added", None, "wave_first,e0,total,visits,5"),
     ]
     assert told["schema_changes"] == [
-        {"change": "contract of the table", "table": "index_year", "column": None, "from": "1.0.0", "to": "1.1.0"}
+        {"change": "contract of the table", "table": "index_year", "column": None, "from": "1.1.0", "to": "1.2.0"}
     ]
     assert told["tables"]["weights"]["rows"]["changed"] > 0
 
