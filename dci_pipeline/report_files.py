@@ -19,7 +19,7 @@ FOLDER, WHOLE = "report", "report.yaml"
 _ROWS = {"measures", "entity_type", "subject", "name", "row", "series", "over", "back", "where", "places"}
 _ROWS |= {"at", "needs", "units", "order", "limit"}
 _DRAWING = {"draw", "rows", "sql", "at", "options"}
-_SHOWN = {"exhibit", "title", "facts", "says", "note", "shown", "sources", "grains", "half", *_DRAWING}
+_SHOWN = {"exhibit", "title", "facts", "says", "note", "shown", "grains", "half", *_DRAWING}
 _FACT = {"column", "pick", "give", "named", "above", "below", "drawing", "by"}
 _PICKS, _GIVES = ("last", "first", "largest", "smallest", "named"), ("value", "entity", "names", "count")
 
@@ -105,7 +105,6 @@ def _shown(said: dict[str, Any], where: str, columns: Mapping[str, Column]) -> S
         facts=facts,
         says=says,
         note=_words(raw["note"], f"{at} note") if raw.get("note") else None,
-        sources=tuple(str(table) for table in raw.get("sources") or ()),
         grains=grains,
         half=bool(raw.get("half", False)),
     )

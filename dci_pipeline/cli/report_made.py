@@ -61,7 +61,7 @@ def written(
     about = surroundings(work, declared, connection, period, language)
     sections, absent = _sections(declared, about, told)
     made = tuple(shown for section in sections for shown in section.exhibits)
-    if not made:
+    if not any(shown.dated for shown in made):
         raise Finding(
             "no exhibit has a value for this period",
             where=f"{work.index} {period}",
@@ -128,6 +128,7 @@ def surroundings(
         names=_names(work, connection, declared),
         ask=ask,
         chart=chart,
+        flagged=_flagged(connection),
         mapped=mapped if maps is not None else None,
         source=maps.source[language] if maps is not None and maps.layers else "",
     )
@@ -166,6 +167,12 @@ def _there(connection: DuckDBPyConnection) -> dict[str, set[str]]:
     return found
 
 
+def _flagged(connection: DuckDBPyConnection) -> set[str]:
+    """The tables whose rows say whether they are final."""
+    asked = "SELECT table_name FROM duckdb_columns() WHERE NOT internal AND column_name = 'maturity'"
+    return {table for (table,) in connection.execute(asked).fetchall()}
+
+
 def _names(work: Work, connection: DuckDBPyConnection, declared: Declared) -> Names:
     """Names from every published table that has them in both languages, and from the index file."""
     from dci_pipeline.report.naming import gathered
@@ -187,9 +194,13 @@ def _names(work: Work, connection: DuckDBPyConnection, declared: Declared) -> Na
 def _periods(connection: DuckDBPyConnection, about: Surroundings, declared: Declared) -> str:
     """The periods there are values of, as few words."""
     from dci_pipeline.report.moments import grain_of
+    from dci_pipeline.report.queries import tables_of
 
     texts = {text for of in about.there.values() for text in of if grain_of(text)}
-    tables = {table for part in declared.parts for shown in part.exhibits for table in shown.sources}
+    drawn = [drawing for part in declared.parts for shown in part.exhibits for drawing in shown.drawings]
+    grains = ("month", "quarter", "half", "year")
+    asked = [sql.replace("{grain}", grain) for drawing in drawn for sql in drawing.sql.values() for grain in grains]
+    tables = {table for sql in asked for table in tables_of(sql)}
     known = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     for table in sorted(tables & known):
         column = table.rpartition("_")[2]

@@ -100,7 +100,7 @@ class Fact:
     """A value that a sentence names, found in the rows of a drawing.
 
     pick: last, first, largest or smallest by `by` (the column itself), or the row of the entity `named`; give: its
-    value, its entity, the names of several, or the number of rows. Conditions (above, below) leave other rows out before.
+    value, its entity, the names of several, or the number of rows. Conditions (above, below) come first.
     """
 
     name: str
@@ -124,7 +124,6 @@ class Shown:
     facts: tuple[Fact, ...]
     says: Words | None
     note: Words | None
-    sources: tuple[str, ...]
     grains: tuple[str, ...]
     half: bool = False
 

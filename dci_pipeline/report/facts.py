@@ -48,7 +48,7 @@ def _picked(fact: Fact, rows: pl.DataFrame, form: Writing) -> Value | None:
         if rows.height != 1:
             return None
     elif fact.pick in ("largest", "smallest"):
-        by = rows[fact.by or fact.column]
+        by = pl.col(fact.by or fact.column)
         rows = rows.filter(by == (by.max() if fact.pick == "largest" else by.min()))
         if rows.height != 1:
             return None

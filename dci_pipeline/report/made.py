@@ -31,7 +31,8 @@ class Surroundings:
     """What an exhibit is made from.
 
     exhibits: those of the index, by id; there: the periods that each has values of; ask: a query to its rows; chart: a
-    specification, a prefix for its ids and what it shows to HTML; mapped: rows, places, unit, prefix and what it shows
+    specification, a prefix for its ids and what it shows to HTML; flagged: tables whose rows say whether they
+    are final; mapped: rows, places, unit, prefix and what it shows
     to a map, None without geometry.
     """
 
@@ -44,13 +45,17 @@ class Surroundings:
     names: Names
     ask: Callable[[str], pl.DataFrame]
     chart: Callable[[dict[str, Any], str, str], str]
+    flagged: Collection[str] = ()
     mapped: Callable[[pl.DataFrame, str, str, str, str], str] | None = None
     source: str = ""
 
 
 @dataclass(frozen=True)
 class Made:
-    """An exhibit as the page shows it; every text is in the report's language, `blocks` and `table` are HTML."""
+    """An exhibit as the page shows it; every text is in the report's language, `blocks` and `table` are HTML.
+
+    dated: whether any of its values is of the report's period, and not of the index as such.
+    """
 
     exhibit: str
     number: str
@@ -65,6 +70,7 @@ class Made:
     sources: tuple[str, ...]
     queries: tuple[str, ...]
     half: bool
+    dated: bool
     frames: tuple[pl.DataFrame, ...] = ()
 
 
@@ -75,28 +81,42 @@ def made(shown: Shown, about: Surroundings, number: str) -> Made | None:
         return None
     frames = [frame for _, _, frame in asked]
     title = shown.title.of(about.language)
-    sentence, provisional, flag = _said(shown, frames, about)
-    blocks, tables = _drawn(
+    exhibit = about.exhibits.get(shown.exhibit)
+    tables = _tables(exhibit, [sql for sql, _, _ in asked])
+    sentence, provisional, flag = _said(shown, frames, tables, about)
+    blocks, tabled = _drawn(
         shown, asked, about, f"{title}。{sentence}" if about.language == "zh" else f"{title}. {sentence}"
     )
-    exhibit = about.exhibits.get(shown.exhibit)
-    read = sorted({selection.table for item in exhibit.items for selection in item.selections}) if exhibit else []
     return Made(
         exhibit=shown.exhibit,
         number=number,
         title=title,
         sentence=sentence,
         blocks=tuple(blocks),
-        table="".join(tables),
+        table="".join(tabled),
         note=_note(shown, exhibit, about.language),
         periods=moments.listed((text for _, texts, _ in asked for text in texts), about.language),
         flag=flag,
         provisional=provisional,
-        sources=tuple(dict.fromkeys([*shown.sources, *read])),
+        sources=tuple(tables),
         queries=tuple(dict.fromkeys(sql for sql, _, frame in asked if not frame.is_empty())),
         half=shown.half,
+        dated=any(
+            not frame.is_empty()
+            and any(str(about.period.start.year) in text for text in texts)
+            and (drawing.rows is not None or any("{" in sql for sql in drawing.sql.values()))
+            for drawing, (_, texts, frame) in zip(shown.drawings, asked, strict=True)
+        ),
         frames=tuple(frames),
     )
+
+
+def _tables(exhibit: Exhibit | None, asked: Iterable[str]) -> list[str]:
+    """The published tables the values come from: those that the table of exhibit values was made of, not itself."""
+    found = sorted({selection.table for item in exhibit.items for selection in item.selections}) if exhibit else []
+    found += [table for sql in asked for table in queries.tables_of(sql)]
+    others = [table for table in dict.fromkeys(found) if table != queries.TABLE]
+    return others or [queries.TABLE]
 
 
 _Asked = tuple[str, list[str], pl.DataFrame]
@@ -149,11 +169,11 @@ def _named(frame: pl.DataFrame, about: Surroundings) -> pl.DataFrame:
     return frame
 
 
-def _said(shown: Shown, frames: list[pl.DataFrame], about: Surroundings) -> tuple[str, bool, str]:
+def _said(shown: Shown, frames: list[pl.DataFrame], tables: list[str], about: Surroundings) -> tuple[str, bool, str]:
     """The sentence, whether any row it rests on is provisional, and what the rows are, in words."""
     exhibit = about.exhibits.get(shown.exhibit)
     asked = flags.questions(exhibit, about.period, about.first_year) if exhibit else []
-    asked = asked or flags.of_tables(shown.sources, about.period)
+    asked = asked or flags.of_tables([table for table in tables if table in about.flagged], about.period)
     answers = [row for question in asked for row in about.ask(question).iter_rows()]
     flag, provisional = flags.worded(answers, about.language)
     if shown.says is None:
@@ -172,7 +192,7 @@ def _drawn(shown: Shown, asked: Iterable[_Asked], about: Surroundings, label: st
     for at, (drawing, (_, _, frame)) in enumerate(zip(shown.drawings, asked, strict=True)):
         if frame.is_empty():
             continue
-        request = _request(drawing, frame, f"{shown.exhibit}-{at}".lower(), label, about)
+        request = _request(drawing, frame, f"{shown.exhibit}-{at}".lower(), label, about, narrow=shown.half)
         block: Block = RENDERERS[drawing.kind](request)
         if not block.html:
             continue
@@ -182,7 +202,9 @@ def _drawn(shown: Shown, asked: Iterable[_Asked], about: Surroundings, label: st
     return blocks, tables
 
 
-def _request(drawing: Drawing, frame: pl.DataFrame, name: str, label: str, about: Surroundings) -> Request:
+def _request(
+    drawing: Drawing, frame: pl.DataFrame, name: str, label: str, about: Surroundings, *, narrow: bool
+) -> Request:
     mapped = about.mapped
 
     def chart(spec: dict[str, Any]) -> str:
@@ -196,6 +218,7 @@ def _request(drawing: Drawing, frame: pl.DataFrame, name: str, label: str, about
         name=name,
         label=label,
         chart=chart,
+        narrow=narrow,
         mapped=None if mapped is None else lambda rows, places, unit: mapped(rows, places, unit, f"{name}-", label),
     )
 

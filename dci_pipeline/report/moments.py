@@ -15,6 +15,7 @@ from dci_pipeline.periods import MONTHS_IN, Period
 from dci_pipeline.report.declared import GRAINS, Rows
 
 _FORM = re.compile(r"(\d{4})(?:-(\d{2})|Q([1-4])|H([12]))?")
+_YEARS = re.compile(r"\d{4}-\d{4}")
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
 _ENGLISH = (*_MONTHS, "November", "December")
 
@@ -65,7 +66,7 @@ def grain_of(text: str) -> str:
 def worded(text: str, language: str) -> str:
     """A period, or a stretch of them ('2017-2019', '2020-01..2020-06'), in words."""
     first, dots, last = text.partition("..")
-    if not dots and re.fullmatch(r"\d{4}-\d{4}", text):
+    if not dots and _YEARS.fullmatch(text):
         first, dots, last = text[:4], "..", text[5:]
     if dots:
         between = "至" if language == "zh" else " to "
@@ -86,10 +87,16 @@ def worded(text: str, language: str) -> str:
 
 def listed(texts: Iterable[str], language: str) -> str:
     """Several periods in words; a run of them as first and last."""
-    ordered = list(dict.fromkeys(texts))
-    if len(ordered) <= 3:
+    ordered = sorted(set(texts))
+    if len(ordered) <= 2:
         return ("、" if language == "zh" else ", ").join(worded(text, language) for text in ordered)
-    return worded(f"{ordered[0]}..{ordered[-1]}", language)
+    ends = [_ends(text) for text in ordered]
+    return worded(f"{min(first for first, _ in ends)}..{max(last for _, last in ends)}", language)
+
+
+def _ends(text: str) -> tuple[str, str]:
+    first, _, last = (f"{text[:4]}..{text[5:]}" if _YEARS.fullmatch(text) else text).partition("..")
+    return first, last or first
 
 
 def coarser(grain: str, than: str) -> bool:

@@ -5,12 +5,14 @@ A query is what is drawn from and what is printed beside the drawing; there is n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from dci_pipeline.periods import Period
 from dci_pipeline.report.declared import Rows
 
 TABLE = "exhibit_values"
+_READ = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_0-9]+)\b")
 # Which part of a name such as 'scope|entity' is meant.
 _NAMES = {
     "": "entity_zh",
@@ -83,6 +85,11 @@ def _where(rows: Rows, exhibit: str, periods: Sequence[str]) -> str:
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
+
+
+def tables_of(sql: str) -> list[str]:
+    """The tables a query reads, in the order in which it names them."""
+    return list(dict.fromkeys(_READ.findall(sql)))
 
 
 def filled(sql: str, period: Period) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dci_pipeline.report.exhibits.block import Block, Request, axis_format, records, spec
-from dci_pipeline.report.numbers import unit_label
+from dci_pipeline.report.exhibits.block import MINUS_SIGNED, Block, Request, axis_format, records, spec
 from dci_pipeline.report.style import LIGHT
 
-_ROW = 26
+_ROW, _LETTERING = 26, 52
 
 
 def bars(request: Request) -> Block:
@@ -21,23 +20,25 @@ def bars(request: Request) -> Block:
     if by and by != "none":
         frame = frame.sort(by, "source_name", descending=[True, False], nulls_last=True)
     order = frame["entity"].to_list()
-    width = 400 if len(shown) == 1 else 260
+    width = request.wide(520, 230) if len(shown) == 1 else request.wide(285, 130)
     panels = [_panel(request, name, column, order, width, first=at == 0) for at, (name, column) in enumerate(shown)]
     return Block(request.chart({**spec([]), "hconcat": panels, "spacing": 24}))
 
 
 def _panel(request: Request, name: str, column: str, order: list[str], width: int, *, first: bool) -> dict[str, Any]:
     write, form = request.writes(column), axis_format(request.unit(column))
-    rows = [row | {"said": write(row[column])} for row in records(request.frame, "entity", column)]
-    unit = unit_label(request.unit(column), request.language)
-    title = request.title(column) + (f" ({unit})" if unit else "")
+    by = request.plotted(column)
+    rows = [
+        {"entity": row["entity"], column: row[column] * by, "said": write(row[column])}
+        for row in records(request.frame, "entity", column)
+    ]
     axis: Any = {"labelLimit": 190, "labelColor": LIGHT.ink} if first else None
     y = {"field": "entity", "type": "nominal", "sort": order, "title": None, "axis": axis}
     y["scale"] = {"domain": order}
     x: dict[str, Any] = {"field": column, "type": "quantitative", "title": None}
-    x["axis"] = {"format": form, "tickCount": 3, "grid": True, "domain": False}
-    x["scale"] = {"padding": 34}
+    x["axis"] = {"format": form, "tickCount": 3, "labelExpr": MINUS_SIGNED, "grid": True, "domain": False}
     values = [row[column] for row in rows]
+    x["scale"] = {"domain": _domain(values, width), "nice": False}
     falls = min(values, default=0.0) < 0
     text: dict[str, Any] = {
         "type": "text",
@@ -58,8 +59,15 @@ def _panel(request: Request, name: str, column: str, order: list[str], width: in
         layers.append({"mark": {"type": "rule", "color": LIGHT.muted}, "encoding": {"x": {"datum": 0}}})
     return {
         "data": {"values": rows},
-        "title": {"text": title, "fontSize": 12, "offset": 6},
+        "title": {"text": request.head(column), "fontSize": 12, "offset": 6},
         "width": width,
         "height": _ROW * len(order),
         "layer": layers,
     }
+
+
+def _domain(values: list[float], width: int) -> list[float]:
+    """From nothing, or from the least below it, to the most, with room for the number at the end of every bar."""
+    low, high = min(0.0, *values), max(0.0, *values)
+    room = _LETTERING / (width - _LETTERING) * ((high - low) or 1.0)
+    return [low - room if low < 0 else 0.0, high + room if high > 0 else 0.0]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from dci_pipeline.report.declared import Column
-from dci_pipeline.report.numbers import form_of
+from dci_pipeline.report.numbers import form_of, unit_label
 from dci_pipeline.report.writing import Writing, writing
 
 
@@ -19,7 +19,8 @@ class Request:
 
     frame: the rows, with `entity` and what else is named in the language; source_name: the entity as it is published.
     columns: what the measures are called, and their units; label: what the whole shows, for those who do not see it.
-    chart: a Vega-Lite specification to SVG. mapped: rows to a map of a type of place, None without geometry.
+    chart: a Vega-Lite specification to HTML. mapped: rows, type of place and unit to a map, None without geometry.
+    narrow: in half of the page's width.
     """
 
     frame: pl.DataFrame
@@ -29,8 +30,8 @@ class Request:
     name: str
     label: str
     chart: Callable[[dict[str, Any]], str]
-    mapped: Callable[..., str] | None = None
-    notes: list[str] = field(default_factory=list[str])
+    mapped: Callable[[pl.DataFrame, str, str], str] | None = None
+    narrow: bool = False
 
     def option(self, name: str, usual: Any = None) -> Any:
         return self.options.get(name, usual)
@@ -38,6 +39,20 @@ class Request:
     def title(self, column: str) -> str:
         """What a column is called, in the language."""
         return self.columns[column].label.of(self.language) if column in self.columns else column
+
+    def head(self, column: str) -> str:
+        """What a column is called, with its unit where its values do not carry it."""
+        form, unit = form_of(self.unit(column)), unit_label(self.unit(column), self.language)
+        return self.title(column) if not unit or form.after.get(self.language) else f"{self.title(column)} ({unit})"
+
+    def wide(self, full: int, narrow: int) -> int:
+        """The width of what is drawn, in a column of the page or in half of it."""
+        return narrow if self.narrow else full
+
+    def plotted(self, column: str) -> float:
+        """What values of a column are multiplied by before they are drawn: as its axis counts them."""
+        form = form_of(self.unit(column))
+        return 1.0 if "%" in form.d3 else form.scale
 
     def writes(self, column: str) -> Writing:
         return writing(self.unit(column), self.frame[column].to_list(), self.language)
@@ -75,3 +90,7 @@ def spec(values: Sequence[Mapping[str, Any]], **beside: Any) -> dict[str, Any]:
 def axis_format(unit: str) -> str:
     """The format of an axis in this unit: no decimals that are all noughts."""
     return form_of(unit).d3.replace(".1f", "~f").replace(".2f", "~f").replace(".3f", "~f").replace(".1%", "~%")
+
+
+# Vega writes a hyphen before a negative number of some formats.
+MINUS_SIGNED = "replace(datum.label, '-', '−')"

@@ -45,4 +45,4 @@ def concentration(request: Request) -> Block:
             "encoding": {"x": x, "y": y, "text": {"field": "said"}},
         },
     ]
-    return Block(request.chart(spec(rows, width=520, height=300, layer=layers)))
+    return Block(request.chart(spec(rows, width=request.wide(620, 300), height=300, layer=layers)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from dci_pipeline.report.exhibits.block import Block, Request, axis_format, spec
-from dci_pipeline.report.numbers import unit_label
 from dci_pipeline.report.style import LIGHT
 
 
@@ -24,7 +23,6 @@ def contribution(request: Request) -> Block:
         total = request.says("合计", "total")
         rows.append({"name": total, "from": 0.0, "to": start, "value": start, "said": write(start), "total": True})
     order = [row["name"] for row in rows]
-    unit = unit_label(request.unit(column), request.language)
     y = {
         "field": "name",
         "type": "nominal",
@@ -32,11 +30,7 @@ def contribution(request: Request) -> Block:
         "title": None,
         "axis": {"labelColor": LIGHT.ink, "labelLimit": 200},
     }
-    x: dict[str, Any] = {
-        "field": "from",
-        "type": "quantitative",
-        "title": request.title(column) + (f" ({unit})" if unit else ""),
-    }
+    x: dict[str, Any] = {"field": "from", "type": "quantitative", "title": request.head(column)}
     x |= {"axis": {"format": form, "tickCount": 6, "grid": True}, "scale": {"padding": 40}}
     rising = {"test": "datum.value < 0", "value": LIGHT.fall}
     total_colour = {"test": "datum.total", "value": LIGHT.muted}
@@ -47,4 +41,4 @@ def contribution(request: Request) -> Block:
         {"mark": bar, "encoding": {"x": x, "x2": {"field": "to"}, "y": y, "color": colour}},
         {"mark": text, "encoding": {"x": {**x, "field": "to"}, "y": y, "text": {"field": "said"}}},
     ]
-    return Block(request.chart(spec(rows, width=460, height=34 * len(rows), layer=layers)))
+    return Block(request.chart(spec(rows, width=request.wide(520, 220), height=34 * len(rows), layer=layers)))

@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 from dci_pipeline.report.exhibits.block import Block, Request, spec
-from dci_pipeline.report.numbers import unit_label
 from dci_pipeline.report.style import LIGHT
 
 
@@ -24,8 +23,7 @@ def distribution(request: Request) -> Block:
     ]
     middle = (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
     write = request.writes(column)
-    unit = unit_label(request.unit(column), request.language)
-    title = request.title(column) + (f" ({unit})" if unit else "")
+    title = request.head(column)
     x: dict[str, Any] = {
         "field": "from",
         "type": "quantitative",
@@ -35,9 +33,9 @@ def distribution(request: Request) -> Block:
     x["axis"] = {"format": "~g", "values": edges[::2], "grid": False}
     y = {"field": "count", "type": "quantitative", "title": request.says("城市数", "number of places")}
     said = request.says("中位数 ", "median ") + write(middle)
-    bar = {"type": "bar", "stroke": LIGHT.surface, "cornerRadiusEnd": 0}
+    bar = {"type": "rect", "stroke": LIGHT.surface}
     layers: list[dict[str, Any]] = [
-        {"mark": bar, "encoding": {"x": x, "x2": {"field": "to"}, "y": y}},
+        {"mark": bar, "encoding": {"x": x, "x2": {"field": "to"}, "y": y, "y2": {"datum": 0}}},
         {
             "mark": {"type": "rule", "color": LIGHT.categorical[1], "strokeWidth": 2},
             "encoding": {"x": {"datum": middle}},
@@ -47,7 +45,7 @@ def distribution(request: Request) -> Block:
             "encoding": {"x": {"datum": middle}, "text": {"value": said}},
         },
     ]
-    return Block(request.chart(spec(rows, width=560, height=240, layer=layers)))
+    return Block(request.chart(spec(rows, width=request.wide(640, 300), height=240, layer=layers)))
 
 
 def _edges(least: float, most: float) -> list[float]:

@@ -6,13 +6,13 @@ from html import escape
 from typing import Any
 
 from dci_pipeline.report.exhibits.block import Block, Request
-from dci_pipeline.report.numbers import unit_label
+from dci_pipeline.report.numbers import form_of, unit_label
 
 
 def figures(request: Request) -> Block:
     """One tile per value, named by its column and, where there are several rows, by its entity.
 
-    Options: columns; beside: a column whose value stands under each of the others.
+    Options: columns; beside: a column whose value stands under each of the others; small: for many of them.
     """
     beside = request.option("beside")
     columns = [name for name in request.option("columns") or request.measures if name != beside]
@@ -23,19 +23,22 @@ def figures(request: Request) -> Block:
             if row[column] is None:
                 continue
             head = request.title(column)
-            name = f"{row['entity']} · {head}" if many and len(columns) > 1 else str(row["entity"]) if many else head
+            alone = sum(row[name] is not None for name in columns) == 1
+            name = head if not many else str(row["entity"]) if alone else f"{row['entity']} · {head}"
             said = _said(request, row, column) + _beside(request, row, beside)
             tiles.append(f"<div><dt>{escape(name)}</dt><dd>{said}</dd></div>")
-    return Block(f'<dl class="figures">{"".join(tiles)}</dl>', tabled=not many or len(columns) == 1)
+    size = " small" if request.option("small") else ""
+    return Block(f'<dl class="figures{size}">{"".join(tiles)}</dl>', tabled=not many or len(columns) == 1)
 
 
 def _said(request: Request, row: dict[str, Any], column: str) -> str:
     unit = unit_label(request.unit(column), request.language)
-    after = f" <small>{escape(unit)}</small>" if unit not in ("", "%") else ""
+    carried = form_of(request.unit(column)).after.get(request.language)
+    after = f" <small>{escape(unit)}</small>" if unit and not carried else ""
     return escape(request.writes(column)(row[column])) + after
 
 
 def _beside(request: Request, row: dict[str, Any], column: str | None) -> str:
     if column is None or row.get(column) is None:
         return ""
-    return f'<span class="under">{escape(request.title(column))} {escape(request.writes(column)(row[column]))}</span>'
+    return f'<span class="under">{escape(request.head(column))} {escape(request.writes(column)(row[column]))}</span>'

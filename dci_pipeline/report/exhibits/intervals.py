@@ -31,4 +31,4 @@ def intervals(request: Request) -> Block:
         {"mark": line, "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y}},
         {"mark": {"type": "point", "size": 70}, "encoding": {"x": x, "y": y}},
     ]
-    return Block(request.chart(spec(rows, width=460, height=22 * len(rows), layer=layers)))
+    return Block(request.chart(spec(rows, width=request.wide(560, 240), height=22 * len(rows), layer=layers)))

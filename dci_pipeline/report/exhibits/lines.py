@@ -6,8 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from dci_pipeline.report.exhibits.block import Block, Request, axis_format, spec
-from dci_pipeline.report.numbers import unit_label
+from dci_pipeline.report.exhibits.block import MINUS_SIGNED, Block, Request, axis_format, spec
 from dci_pipeline.report.style import LIGHT
 
 
@@ -28,7 +27,12 @@ def lines(request: Request) -> Block:
     }
     x: dict[str, Any] = {"field": "period", "type": "ordinal", "title": None, "scale": {"domain": every}}
     x["axis"] = {"labelAngle": 0, "labelOverlap": "greedy"}
-    y = {"field": column, "type": "quantitative", "title": None, "axis": {"format": form, "tickCount": 5}}
+    y = {
+        "field": column,
+        "type": "quantitative",
+        "title": None,
+        "axis": {"format": form, "tickCount": 5, "labelExpr": MINUS_SIGNED},
+    }
     last = frame.filter(pl.col("period") == every[-1]).sort(column)
     ends = _apart(last, column, by)
     layers: list[dict[str, Any]] = [
@@ -44,14 +48,12 @@ def lines(request: Request) -> Block:
             },
         },
     ]
-    title = request.title(column)
-    unit = unit_label(request.unit(column), request.language)
     return Block(
         request.chart(
             spec(
                 rows,
-                title={"text": f"{title} ({unit})" if unit else title, "fontSize": 12, "offset": 8},
-                width=430,
+                title={"text": request.head(column), "fontSize": 12, "offset": 8},
+                width=request.wide(500, 240),
                 height=280,
                 layer=layers,
             )

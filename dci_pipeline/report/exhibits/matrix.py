@@ -35,6 +35,7 @@ def matrix(request: Request) -> Block:
         for name, found, first in body
     )
     named = f'aria-label="{escape(request.label, quote=True)}"'
+    kind = "matrix across" if request.option("across") else "matrix"
     head_row = f'<thead><tr><th scope="col">{escape(corner)}</th>{top}</tr></thead>'
-    laid = f'<table class="matrix">{head_row}<tbody>{rows}</tbody></table>'
+    laid = f'<table class="{kind}">{head_row}<tbody>{rows}</tbody></table>'
     return Block(f'<div class="scroll" role="region" tabindex="0" {named}>{laid}</div>', tabled=True)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dci_pipeline.report.exhibits.block import Block, Request, axis_format, records, spec
-from dci_pipeline.report.numbers import unit_label
-
-_WIDTH = 560
+from dci_pipeline.report.exhibits.block import MINUS_SIGNED, Block, Request, axis_format, records, spec
 
 
 def series(request: Request) -> Block:
@@ -27,12 +24,11 @@ def _panel(request: Request, column: str, *, first: bool) -> dict[str, Any]:
     write, form = request.writes(column), axis_format(request.unit(column))
     rows = [row | {"said": write(row[column])} for row in records(request.frame, "period", column)]
     few = len(rows) <= 13
-    title = request.title(column) + _in(unit_label(request.unit(column), request.language))
     every = request.frame["period"].to_list()
     x: dict[str, Any] = {"field": "period", "type": "ordinal", "title": None, "scale": {"domain": every}}
     x["axis"] = {"labelAngle": 0, "labelOverlap": "greedy"}
     y: dict[str, Any] = {"field": column, "type": "quantitative", "title": None}
-    y["axis"] = {"format": form, "tickCount": 4, "labelExpr": _minus()}
+    y["axis"] = {"format": form, "tickCount": 4, "labelExpr": MINUS_SIGNED}
     mark: Any = {"type": "bar", "width": {"band": 0.62}} if first and few else {"type": "line", "point": few}
     layers: list[dict[str, Any]] = [{"mark": mark, "encoding": {"x": x, "y": y}}]
     if few:
@@ -40,17 +36,8 @@ def _panel(request: Request, column: str, *, first: bool) -> dict[str, Any]:
         layers.append({"mark": text, "encoding": {"x": x, "y": y, "text": {"field": "said"}}})
     return {
         "data": {"values": rows},
-        "title": {"text": title, "fontSize": 12, "offset": 8},
-        "width": _WIDTH,
+        "title": {"text": request.head(column), "fontSize": 12, "offset": 8},
+        "width": request.wide(620, 300),
         "height": 190 if first else 110,
         "layer": layers,
     }
-
-
-def _in(unit: str) -> str:
-    return f" ({unit})" if unit else ""
-
-
-def _minus() -> str:
-    """Vega's own minus is a hyphen in some formats; the report writes the sign."""
-    return "replace(datum.label, '-', '−')"

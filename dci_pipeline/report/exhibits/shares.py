@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from dci_pipeline.report.exhibits.block import Block, Request, spec
 from dci_pipeline.report.style import LIGHT, steps
+from dci_pipeline.report.writing import Writing
 
-_MOST = 8
+_MOST, _NARROW = 8, 0.055
 
 
 def shares(request: Request) -> Block:
@@ -18,20 +20,16 @@ def shares(request: Request) -> Block:
     if frame.height > _MOST or (frame[column] < 0).any() or frame[column].sum() > 1.0001:
         return _ranked(request, column)
     colours = steps(LIGHT.sequential[1:], max(frame.height, 2))[::-1]
-    dark = [name for name, colour in zip(frame["entity"], colours, strict=False) if _dark(colour)]
-    rows: list[dict[str, Any]] = [
-        {"name": row["entity"], "value": row[column], "said": write(row[column]), "at": at}
-        for at, row in enumerate(frame.iter_rows(named=True))
-    ]
+    rows = [_piece(str(row["entity"]), row[column], write, at) for at, row in enumerate(frame.iter_rows(named=True))]
+    dark = [row["name"] for row, colour in zip(rows, colours, strict=False) if _dark(colour)]
     rest = 1.0 - float(frame[column].sum())
     domain, scheme = [row["name"] for row in rows], list(colours[: len(rows)])
     if request.option("whole") and rest > 0.0005:
-        other = request.says("其余", "the rest")
-        rows.append({"name": other, "value": rest, "said": "", "at": len(rows)})
-        domain, scheme = [*domain, other], [*scheme, LIGHT.no_data]
+        rows.append(_piece(request.says("其余", "the rest"), rest, write, len(rows)))
+        domain, scheme = [*domain, rows[-1]["name"]], [*scheme, LIGHT.no_data]
     x: dict[str, Any] = {"field": "value", "type": "quantitative", "stack": "zero", "title": None, "axis": None}
     order = {"field": "at", "type": "ordinal"}
-    legend = {"orient": "bottom", "columns": 4, "labelLimit": 160}
+    legend = {"orient": "bottom", "columns": request.wide(4, 2), "labelLimit": 160}
     colour = {
         "field": "name",
         "type": "nominal",
@@ -39,26 +37,31 @@ def shares(request: Request) -> Block:
         "scale": {"domain": domain, "range": scheme},
         "legend": legend,
     }
-    condition = {"test": f"indexof({dark!r}, datum.name) >= 0", "value": LIGHT.surface}
+    condition = {"test": f"indexof({json.dumps(dark)}, datum.name) >= 0", "value": LIGHT.surface}
     text = {"x": {**x, "bandPosition": 0.5}, "order": order, "text": {"field": "said"}}
     text["color"] = {"condition": condition, "value": LIGHT.ink}
-    wide = {"filter": "datum.value >= 0.055"}
     return Block(
         request.chart(
             spec(
                 rows,
-                width=560,
+                width=request.wide(700, 360),
                 height=46,
                 layer=[
                     {
                         "mark": {"type": "bar", "stroke": LIGHT.surface},
                         "encoding": {"x": x, "color": colour, "order": order},
                     },
-                    {"transform": [wide] if False else [], "mark": {"type": "text", "fontSize": 12}, "encoding": text},
+                    {"mark": {"type": "text", "fontSize": 12}, "encoding": text},
                 ],
             )
         )
     )
+
+
+def _piece(name: str, value: float, write: Writing, at: int) -> dict[str, Any]:
+    """One piece; a narrow one says its value in the legend alone."""
+    said = write(value)
+    return {"name": f"{name} {said}", "value": value, "said": said if value >= _NARROW else "", "at": at}
 
 
 def _ranked(request: Request, column: str) -> Block:

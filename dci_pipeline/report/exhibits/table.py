@@ -61,7 +61,7 @@ def _html(
     stub = names[-1]
     laid_out: Any = GT(made, rowname_col=stub, id=request.name)
     laid_out = laid_out.tab_stubhead(heads[stub])
-    labels = {name: heads[name] for name in names[:-1]} | {column: request.title(column) for column in columns}
+    labels = {name: heads[name] for name in names[:-1]} | {column: request.head(column) for column in columns}
     laid_out = laid_out.cols_label(**labels).cols_align("right", columns=list(columns))
     laid_out = laid_out.fmt(lambda text: text, columns=list(columns))  # the cells are HTML already
     raw = _STYLE.sub("", laid_out.as_raw_html())

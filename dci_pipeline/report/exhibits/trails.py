@@ -58,4 +58,4 @@ def trails(request: Request) -> Block:
             }
         )
     height = 17 * frame["entity"].n_unique()
-    return Block(request.chart(spec(rows, width=330, height=height, layer=layers)))
+    return Block(request.chart(spec(rows, width=request.wide(440, 200), height=height, layer=layers)))
