@@ -32,6 +32,7 @@ from dci_pipeline.cli import (
     land,
     published,
     release,
+    report,
     revisions,
     run,
     screen,
@@ -140,6 +141,7 @@ app.command(rich_help_panel=LOOK, epilog=verify.EXAMPLES)(verify.verify)
 app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command("compare-methods", rich_help_panel=LOOK, epilog=compare.EXAMPLES)(compare.compare_methods)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
+app.command(rich_help_panel=LOOK, epilog=report.EXAMPLES)(report.report)
 app.add_typer(export.commands, name="export", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)
 app.command(rich_help_panel=LOOK, epilog=alert.EXAMPLES)(alert.alert)
