@@ -1,7 +1,7 @@
 """Where things are and which engine works: the few choices a machine makes, from the environment.
 
 DCI_WAREHOUSE, DCI_SCRATCH, DCI_CONTRACTS, DCI_ENGINE, DCI_ENGINE_MEMORY, DCI_EXECUTOR, DCI_WORKERS,
-DCI_EXECUTOR_CONFIG, DCI_WAREHOUSE_SHARED, DCI_DROP, DCI_DROP_SETTLE, DCI_TIMEZONE.
+DCI_EXECUTOR_CONFIG, DCI_WAREHOUSE_SHARED, DCI_DROP, DCI_DROP_SETTLE, DCI_TIMEZONE, DCI_MAP, DCI_MAP_APPROVAL.
 Method, structure and thresholds are not settings: they are data_contracts/.
 """
 
@@ -210,6 +210,25 @@ def timezone() -> str:
             todo="set DCI_TIMEZONE to one such as UTC, or unset it",
         ) from error
     return name
+
+
+def map_file() -> Path | None:
+    """A GeoJSON file of outlines to draw maps with (DCI_MAP). Raises Finding when it is not there."""
+    given = os.environ.get("DCI_MAP")
+    if given and not Path(given).is_file():
+        raise Finding(
+            "no such file",
+            where="DCI_MAP",
+            found=given,
+            expected="a GeoJSON file whose areas have a property code or adcode",
+            todo="correct DCI_MAP, or unset it: the outlines of the installed package are then drawn",
+        )
+    return Path(given).resolve() if given else None
+
+
+def map_approval() -> str | None:
+    """The map approval number (审图号) to print beside maps (DCI_MAP_APPROVAL); None when none was given."""
+    return (os.environ.get("DCI_MAP_APPROVAL") or "").strip() or None
 
 
 def _seconds(name: str, usual: float) -> float:

@@ -19,6 +19,9 @@ FONT_PACKAGE = "zhplot"
 _EXTRA = "pip install 'dci_pipeline[report]'"
 _VERSION = "6.4"
 _ID = re.compile(r'(\bid="|url\(#|href="#)([A-Za-z_-]+)[0-9]*')
+_NUMBER = r"-?[0-9.]+(?:e-?[0-9]+)?"
+_PATH = re.compile(rf' d="((?:[ML]{_NUMBER},{_NUMBER}|Z)+)"')
+_POINT = re.compile(rf"([MLZ])(?:({_NUMBER}),({_NUMBER}))?")
 
 
 @runtime_checkable
@@ -28,8 +31,8 @@ class Chart(Protocol):
     def to_dict(self) -> dict[str, Any]: ...
 
 
-def svg(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, *, prefix: str = "") -> str:
-    """The chart as SVG. `prefix` goes before every id in it, so that several may stand in one page.
+def svg(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, *, prefix: str = "", grid: int = 10) -> str:
+    """The chart as SVG, its paths to a `grid`-th of a pixel. `prefix` goes before every id, for several in one page.
 
     A configuration of the specification itself goes before the theme's. Raises Finding when what draws is not
     installed, or for a specification that cannot be drawn.
@@ -40,7 +43,25 @@ def svg(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, *, prefix: str = 
     for found in _ID.finditer(drawn):
         name = found[0].removeprefix(found[1])
         names.setdefault(name, f"{prefix}{found[2]}{len(names)}")
-    return _ID.sub(lambda found: found[1] + names[found[0].removeprefix(found[1])], drawn)
+    drawn = _ID.sub(lambda found: found[1] + names[found[0].removeprefix(found[1])], drawn)
+    return _PATH.sub(lambda found: f' d="{_short(found[1], grid)}"', drawn)
+
+
+def _short(path: str, grid: int) -> str:
+    """A path of straight lines on a grid, each point from the one before: half of the text and less."""
+    steps: list[str] = []
+    x = y = 0
+    for command, first, second in _POINT.findall(path):
+        if command == "Z":
+            steps.append("z")
+            continue
+        to_x, to_y = round(float(first) * grid), round(float(second) * grid)
+        if command == "M":
+            steps.append(f"M{to_x / grid:.6g},{to_y / grid:.6g}")
+        elif (to_x, to_y) != (x, y):
+            steps.append(f"l{(to_x - x) / grid:.6g},{(to_y - y) / grid:.6g}")
+        x, y = to_x, to_y
+    return "".join(steps)
 
 
 def png(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, *, scale: float = 2.0) -> bytes:

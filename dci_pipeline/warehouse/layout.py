@@ -72,6 +72,11 @@ class Layout:
         return self.local / self.index / ".work"
 
     @property
+    def drawn(self) -> Path:
+        """Maps as they were made, to be drawn again: they may go at any time."""
+        return self.local / self.index / ".drawn"
+
+    @property
     def local(self) -> Path:
         """What this machine keeps on a disk: the root itself, or a folder beside a root on object storage."""
         return objects.scratch(self.root)
