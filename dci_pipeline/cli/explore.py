@@ -18,6 +18,7 @@ from dci_pipeline.cli.run import here
 from dci_pipeline.findings import Finding
 
 if TYPE_CHECKING:
+    from dci_pipeline.report.explorer.files import Sheet
     from dci_pipeline.warehouse.layout import Layout
     from dci_pipeline.warehouse.release_files import Release
     from dci_pipeline.work import Work
@@ -76,12 +77,23 @@ def _write(folder: Path, work: Work, found: Release | None, told: Callable[[str]
         from dci_pipeline.cli.published_rows import published_file
 
         with published_file(work.warehouse.layout) as connection:
-            write_explorer(folder, of_database(connection), work.framework, About(None, None), progress=told)
+            read = of_database(connection)
+            write_explorer(folder, read, work.framework, About(None, None), _sheet(work), progress=told)
         return
     # A release is read as it was defined then.
     then = Opened(replace(work.settings, contracts=found.method), work.index, looking=True)
     about = About(found.id, found.vintage.isoformat())
-    write_explorer(folder, of_release(found.folder), then.framework, about, progress=told)
+    write_explorer(folder, of_release(found.folder), then.framework, about, _sheet(then), progress=told)
+
+
+def _sheet(work: Work) -> Sheet | None:
+    """The map of the index, where it has one."""
+    from dci_pipeline.map_files import read_maps
+    from dci_pipeline.report.explorer.files import Sheet
+    from dci_pipeline.settings import map_approval
+
+    maps = read_maps(work)
+    return None if maps is None else Sheet(maps, map_approval())
 
 
 def _release(layout: Layout, name: str | None) -> Release | None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from dci_pipeline import report
 from dci_pipeline.framework import Framework
-from dci_pipeline.report.explorer.files import About, explorer_files
+from dci_pipeline.report.explorer.files import About, Sheet, explorer_files
 from dci_pipeline.report.explorer.places import Read
 from dci_pipeline.warehouse.release_files import TABLES
 
@@ -55,13 +55,19 @@ def page() -> dict[str, bytes]:
 
 
 def write_explorer(
-    folder: Path, read: Read, framework: Framework, about: About, *, progress: Progress = lambda _: None
+    folder: Path,
+    read: Read,
+    framework: Framework,
+    about: About,
+    sheet: Sheet | None,
+    *,
+    progress: Progress = lambda _: None,
 ) -> None:
-    """The whole explorer into `folder`: equal tables and an equal page give equal bytes."""
+    """The whole explorer into `folder`: equal tables, an equal map and an equal page give equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in page().items():
         (folder / name).write_bytes(content)
-    for made in explorer_files(read, framework, about):
+    for made in explorer_files(read, framework, about, sheet):
         progress(made.name)
         path = folder / made.name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -61,6 +61,20 @@ export type Manifest = {
   types: string[];
   ranked: string[];
   places: Place[];
+  map: string[] | null;
+};
+
+type Topology = { objects: Record<string, unknown> };
+
+export type MapFile = {
+  width: number;
+  height: number;
+  layers: Record<string, Topology>;
+  centres: Record<string, [number, number]>;
+  inset: ({ x: number; y: number } & Named) | null;
+  outside: Record<string, string>;
+  source: Partial<Named>;
+  approval: string | null;
 };
 
 type Cells = (number | null)[][];
@@ -126,6 +140,8 @@ export async function loadManifest(): Promise<Manifest> {
     theme.config = JSON.parse(JSON.stringify(theme.config).replaceAll(JSON.stringify(style.font), JSON.stringify(font)));
   return manifest;
 }
+
+export const loadMap = (): Promise<MapFile> => load<MapFile>("map");
 
 const series = new Map<string, Series>();
 const contributions = new Map<string, Contributions>();

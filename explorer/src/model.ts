@@ -39,7 +39,6 @@ export const COLUMNS: [string, string][] = [
   ["rank", "rank"],
   ["rank_change", "places"],
   ["points", "points"],
-  ["points_se", "points"],
   ["mean_points", "points"],
   ["share", "fraction"],
   ["growth_yoy", "fraction"],

@@ -13,6 +13,7 @@ export type State = {
   sort: string;
   q: string;
   sel: string[];
+  of: string;
   lang: Lang;
   theme: Theme;
 };
@@ -52,6 +53,7 @@ export function read(hash: string, manifest: Manifest): State {
   const freq = among("freq", manifest.frequencies.map((item) => item.id), manifest.frequencies[0]!.id);
   const periods = manifest.frequencies.find((item) => item.id === freq)!.periods;
   const keys = new Set(manifest.places.map(keyOf));
+  const sel = [...new Set((given.get("sel") ?? "").split(",").filter((key) => keys.has(key)))].slice(0, MOST_SELECTED);
   return {
     node: among("node", manifest.nodes.map((node) => node.id), firstNode(manifest)),
     freq,
@@ -61,7 +63,8 @@ export function read(hash: string, manifest: Manifest): State {
     measure: among("measure", MEASURES, "points"),
     sort: /^-?[a-z_0-9]+$/.test(given.get("sort") ?? "") ? given.get("sort")! : "rank",
     q: given.get("q") ?? "",
-    sel: [...new Set((given.get("sel") ?? "").split(",").filter((key) => keys.has(key)))].slice(0, MOST_SELECTED),
+    sel,
+    of: among("of", sel, ""),
     lang: among("lang", ["zh", "en"], language()) as Lang,
     theme: among("theme", ["light", "dark"], "auto") as Theme,
   };

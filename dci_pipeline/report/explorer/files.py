@@ -16,6 +16,7 @@ from dci_pipeline.periods import Period
 from dci_pipeline.report.explorer.columns import encoded, grid
 from dci_pipeline.report.explorer.measures import CONTRIBUTION, LINK_EFFECT, STATUSES, Measure, of_table
 from dci_pipeline.report.explorer.places import Places, Read, places
+from dci_pipeline.report.layers import Maps
 from dci_pipeline.report.style import as_data
 
 # A page of another form does not understand these files, nor this one the files of another.
@@ -28,6 +29,14 @@ class About:
 
     release: str | None
     vintage: str | None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The map, and its approval number where one was given."""
+
+    maps: Maps
+    approval: str | None
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,8 @@ class Written:
     text: str
 
 
-def explorer_files(read: Read, framework: Framework, about: About) -> Iterator[Written]:
-    """Every data file of the explorer, from the published tables alone; equal tables give equal files."""
+def explorer_files(read: Read, framework: Framework, about: About, sheet: Sheet | None = None) -> Iterator[Written]:
+    """Every data file of the explorer, from the published tables and the map; equal ones give equal files."""
     found = frequencies(read, framework)
     there = {key for item in found for key in read(item.table, ("entity_type", "entity_code")).unique().iter_rows()}
     known = places(read, framework.nation, framework.entities, sorted(there))
@@ -67,7 +76,9 @@ def explorer_files(read: Read, framework: Framework, about: About) -> Iterator[W
             for parent, made in contributions(read, item, framework, known):
                 having[parent].setdefault("contributions", []).append(item.id)
                 yield script(f"contributions/{item.id}/{parent}", made)
-    yield script("manifest", manifest(read, framework, about, found, known, having))
+    if sheet is not None:
+        yield script("map", {**sheet.maps.as_data(), "approval": sheet.approval})
+    yield script("manifest", manifest(framework, about, found, known, having, sheet))
 
 
 def script(name: str, content: Mapping[str, Any]) -> Written:
@@ -152,12 +163,12 @@ def contributions(
 
 
 def manifest(
-    read: Read,
     framework: Framework,
     about: About,
     found: Sequence[Frequency],
     known: Places,
     having: Mapping[str, Mapping[str, list[str]]],
+    sheet: Sheet | None,
 ) -> dict[str, Any]:
     """What there is: the index, the release, periods, nodes in the order of the tree, entities, decimals."""
     return {
@@ -194,6 +205,8 @@ def manifest(
         "types": list(dict.fromkeys(row["type"] for row in known.rows)),
         "ranked": sorted({kind.type for kind in framework.entities if kind.ranked}),
         "places": known.rows,
+        # What the areas of the map are, finest first; empty for a map of points, null without a map.
+        "map": None if sheet is None else list(sheet.maps.layers),
         "style": as_data(),
     }
 

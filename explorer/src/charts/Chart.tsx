@@ -8,7 +8,13 @@ import { csv, save, saveText } from "../csv";
 import type { Say } from "../i18n";
 
 export type Datum = Record<string, unknown>;
-export type Drawing = { spec: Record<string, unknown>; values: Datum[] };
+/** A specification whose rows are the data set `source`; `picture` is what a download draws instead of it. */
+export type Drawing = {
+  spec: Record<string, unknown>;
+  values: Datum[];
+  picture?: Record<string, unknown>;
+  data?: Record<string, object>;
+};
 
 type Props = {
   drawing: Drawing | null;
@@ -38,21 +44,24 @@ export function Chart({ drawing, label, colours, renderer = "svg", height, onPic
     }
     if (drawn.current?.key === key) {
       const { view } = drawn.current.result;
-      view.change("source", vega.changeset().remove(() => true).insert(drawing.values)).runAsync();
+      begun(view.change("source", vega.changeset().remove(() => true).insert(drawing.values)).runAsync());
       return;
     }
     const old = drawn.current;
     drawn.current = null;
     let given_up = false;
-    draw(box.current, drawing, colours, renderer).then((result) => {
-      if (given_up) return result.finalize();
+    begun(draw(box.current, drawing, colours, renderer).then((result) => {
+      if (given_up) {
+        result.finalize();
+        return;
+      }
       old?.result.finalize();
       drawn.current = { key, result };
       result.view.addEventListener("click", (_, item) => {
         const datum = (item as { datum?: Datum } | null)?.datum;
-        if (datum) picked.current?.((datum.properties as Datum | undefined) ?? datum);
+        if (datum) picked.current?.(datum);
       });
-    });
+    }));
     return () => {
       if (!drawn.current) given_up = true;
     };
@@ -67,8 +76,20 @@ export function Chart({ drawing, label, colours, renderer = "svg", height, onPic
   );
 }
 
-const draw = (box: HTMLElement, { spec, values }: Drawing, colours: Colours, renderer: "canvas" | "svg") =>
-  embed(box, { ...spec, datasets: { source: values } } as unknown as VisualizationSpec, {
+const unfinished = new Set<Promise<unknown>>();
+
+function begun(promise: Promise<unknown>): void {
+  unfinished.add(promise);
+  promise.finally(() => unfinished.delete(promise));
+}
+
+/** Resolves once every chart that was begun is drawn. */
+export async function settled(): Promise<void> {
+  while (unfinished.size) await Promise.all(unfinished);
+}
+
+const draw = (box: HTMLElement, { spec, values, data }: Drawing, colours: Colours, renderer: "canvas" | "svg") =>
+  embed(box, { ...spec, datasets: { ...data, source: values } } as unknown as VisualizationSpec, {
     actions: false,
     renderer,
     config: colours.config,
@@ -95,7 +116,7 @@ export async function savePicture(
   drawing: Drawing, colours: Colours, kind: "png" | "svg", name: string, title: string, subtitle: string, height: number,
 ): Promise<void> {
   const box = document.createElement("div");
-  const spec = { ...drawing.spec, title: { text: title, subtitle }, width: 860, height, autosize: { type: "fit", contains: "padding" } };
+  const spec = { ...(drawing.picture ?? drawing.spec), title: { text: title, subtitle }, width: 860, height, autosize: { type: "fit", contains: "padding" } };
   const { view, finalize } = await draw(box, { ...drawing, spec }, colours, "svg");
   save(name, await view.toImageURL(kind, 2));
   finalize();

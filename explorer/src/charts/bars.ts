@@ -8,6 +8,7 @@ const frame = (rows: number) => ({
   width: "container",
   height: Math.max(140, rows * 26 + 30),
   autosize: { type: "fit", contains: "padding" },
+  padding: { left: 8, right: 58, top: 8, bottom: 8 },
   data: { name: "source" },
 });
 const names = { field: "name", type: "nominal", sort: null, title: null, axis: { labelLimit: 170, labelPadding: 8, minExtent: 90 } };
@@ -39,7 +40,7 @@ function barsWith(low: string, high: string, title: string, colours: Colours): u
     {
       mark: { type: "bar", height: { band: 0.66 }, cornerRadiusEnd: 0 },
       encoding: {
-        x: { field: low, type: "quantitative", title, axis: { grid: true, tickCount: 5 }, scale: { padding: 46 } },
+        x: { field: low, type: "quantitative", title, axis: { grid: true, tickCount: 5, format: ",~f" }, scale: { nice: false, zero: true } },
         x2: { field: high },
         color: { field: "kind", type: "nominal", scale: { domain: ["rise", "fall", "total"], range: [rise, fall, colours.accent] }, legend: null },
         tooltip: [{ field: "name", type: "nominal", title: " " }, { field: "text", type: "nominal", title }],
@@ -47,9 +48,8 @@ function barsWith(low: string, high: string, title: string, colours: Colours): u
     },
     zero(colours),
     {
-      mark: { type: "text", align: { expr: "datum.value < 0 ? 'right' : 'left'" }, dx: { expr: "datum.value < 0 ? -5 : 5" }, fontSize: 11, color: colours.ink },
-      encoding: { x: { field: "edge", type: "quantitative" }, text: { field: "text" } },
-      transform: [{ calculate: `datum.value < 0 ? datum.${low} : datum.${high}`, as: "edge" }],
+      mark: { type: "text", align: "left", dx: 5, fontSize: 12, color: colours.ink },
+      encoding: { x: { field: high, type: "quantitative" }, text: { field: "text" } },
     },
   ];
 }
@@ -58,7 +58,7 @@ export type Spread = { name: string; value: number; se: number; text: string };
 
 /** Points with one standard error to each side. */
 export function spreads(found: Spread[], title: string, colours: Colours): Drawing {
-  const x = { field: "value", type: "quantitative", title, axis: { grid: true, tickCount: 5 }, scale: { zero: false, padding: 16 } };
+  const x = { field: "value", type: "quantitative", title, axis: { grid: true, tickCount: 5, format: ",~f" }, scale: { zero: false, padding: 16 } };
   return {
     spec: {
       ...frame(found.length),

@@ -22,7 +22,6 @@ export function lines(
       .filter((point) => !Number.isNaN(point.value))
       .map((point) => ({ ...point, date: day(point.period), name: line.name, told: periodName(point.period, lang) })),
   );
-  const yearly = values.every((datum) => String(datum.date).endsWith("-01-01"));
   const names = found.map((line) => line.name);
   const y = {
     field: "value",
@@ -39,43 +38,34 @@ export function lines(
     axis: { format: "%Y", tickCount: { interval: "year", step: 1 }, labelAngle: 0 },
     scale: { type: "utc", padding: 14 },
   };
-  const colour = {
-    field: "name",
-    type: "nominal",
-    scale: { domain: names, range: colours.categorical.slice(0, names.length) },
-    legend: names.length > 1 ? { title: null, symbolType: "stroke", columns: 3, labelLimit: 180 } : null,
-  };
+  const scale = { domain: names, range: colours.categorical.slice(0, names.length) };
+  const legend = names.length > 1 ? { title: null, symbolType: "stroke", columns: 3, labelLimit: 180 } : null;
+  const color = { field: "name", type: "nominal", scale, legend };
+  const dots = found.reduce((most, line) => Math.max(most, line.values.length), 0) <= 24;
   const tooltip = [
     { field: "name", type: "nominal", title: " " },
     { field: "told", type: "nominal", title: "  " },
-    { field: "text", type: "nominal", title: form.title || "   " },
+    { field: "text", type: "nominal", title: form.title },
   ];
   const spec = {
     width: "container",
     height: 300,
     autosize: { type: "fit", contains: "padding" },
     data: { name: "source" },
-    encoding: { x, color: colour },
     layer: [
-      { mark: { type: "rule", color: colours.line, strokeDash: [3, 3] }, encoding: { x: { datum: utc(chosen), type: "temporal" }, color: { value: colours.line } } },
-      ...(form.signed ? [{ mark: { type: "rule" }, encoding: { x: undefined, y: { datum: 0 }, color: { value: colours.line } } }] : []),
-      { mark: { type: "line", interpolate: form.ranks ? "monotone" : "linear", strokeWidth: form.ranks ? 3 : 2 }, encoding: { y, detail: { field: "name" } } },
-      {
-        mark: { type: "point", filled: true, size: yearly ? 56 : 18, strokeWidth: 1.5 },
-        encoding: {
-          y,
-          fill: {
-            condition: { test: "datum.provisional", value: colours.surface },
-            field: "name", type: "nominal", scale: colour.scale, legend: null,
-          },
-          stroke: { field: "name", type: "nominal", scale: colour.scale, legend: null },
-          tooltip,
-        },
-      },
-      { mark: { type: "point", size: 400, opacity: 0 }, encoding: { y, tooltip } },
+      { mark: { type: "rule", color: colours.line, strokeDash: [3, 3] }, encoding: { x: { datum: utc(chosen), type: "temporal" } } },
+      ...(form.signed ? [{ mark: { type: "rule", color: colours.line }, encoding: { y: { datum: 0 } } }] : []),
+      { mark: { type: "line", strokeWidth: form.ranks ? 2.5 : 2 }, encoding: { x, y, color } },
+      ...(dots ? [{ mark: { type: "point", filled: true, size: 54, opacity: 1 }, encoding: { x, y, color, tooltip } }] : []),
+      ...(dots && values.some((datum) => datum.provisional) ? [{
+        transform: [{ filter: "datum.provisional" }],
+        mark: { type: "point", filled: true, size: 18, opacity: 1, color: colours.surface },
+        encoding: { x, y, detail: { field: "name" }, tooltip },
+      }] : []),
+      { mark: { type: "point", filled: true, size: 240, opacity: 0 }, encoding: { x, y, detail: { field: "name" }, tooltip } },
     ],
   };
-  return { spec: JSON.parse(JSON.stringify(spec)), values };
+  return { spec, values };
 }
 
 function utc(period: string): Record<string, unknown> {

@@ -1,6 +1,8 @@
 // The page: what is chosen is kept in the address, what is chosen is shown.
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
-import { type Contributions, contributionsNow, loadContributions, loadManifest, loadSeries, type Series, seriesNow } from "../data";
+import {
+  type Contributions, contributionsNow, loadContributions, loadManifest, loadMap, loadSeries, type MapFile, type Series, seriesNow,
+} from "../data";
 import { numbers, periodName } from "../format";
 import { say as sayIn } from "../i18n";
 import { calledInFull, frequencyOf, rows as rowsOf, type World, world as makeWorld } from "../model";
@@ -43,6 +45,10 @@ function Explorer({ world }: { world: World }) {
     node.has.contributions?.includes(frequency.id) ? () => loadContributions(frequency, state.node) : null,
     `${frequency.id}/${state.node}`,
   );
+  const [map, setMap] = useState<MapFile>();
+  useEffect(() => {
+    if (manifest.map) loadMap().then(setMap, () => undefined);
+  }, []);
   const period = frequency.periods.indexOf(state.period);
   const shown = useMemo(
     () => (series ? rowsOf(series, world, state, period) : []),
@@ -60,7 +66,7 @@ function Explorer({ world }: { world: World }) {
   }, [state.node, state.period, state.lang]);
   useKeys(state, frequency.periods, change);
   const view: View = {
-    world, state, change, say, write, colours, frequency, period, node, series, parts, rows: shown,
+    world, state, change, say, write, colours, frequency, period, node, series, parts, map, rows: shown,
   };
   return (
     <>

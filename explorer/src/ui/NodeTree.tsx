@@ -1,6 +1,7 @@
 // The tree of indicators: arrows move, right and left open and close, Enter chooses.
 import { useMemo, useRef, useState } from "preact/hooks";
 import type { TreeNode } from "../data";
+import { firstNode } from "../state";
 import type { View } from "./view";
 
 export function NodeTree({ view: { world, state, change, say, node } }: { view: View }) {
@@ -12,6 +13,8 @@ export function NodeTree({ view: { world, state, change, say, node } }: { view: 
   const children = useMemo(() => {
     const found = new Map<string | null, TreeNode[]>();
     for (const item of nodes) found.set(item.parent, [...(found.get(item.parent) ?? []), item]);
+    // The tree that bears the index's name comes first.
+    found.get(null)?.sort((a, b) => Number(b.id === firstNode(world.manifest)) - Number(a.id === firstNode(world.manifest)));
     return found;
   }, [nodes]);
   const path = new Set<string>();

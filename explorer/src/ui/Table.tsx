@@ -88,8 +88,8 @@ export function Table({ view, sorted: { shown, sorted, sorting } }: { view: View
   };
   const heading = (id: string, numeric: boolean, descendingFirst: boolean) => (
     <th key={id} scope="col" class={numeric ? "number" : "first"} aria-sort={sorting.id === id ? (sorting.desc ? "descending" : "ascending") : "none"}>
-      <button type="button" onClick={sort(id, descendingFirst)}>
-        {say(id as Word)}<span class="arrow" aria-hidden="true">{sorting.id === id ? (sorting.desc ? "↓" : "↑") : ""}</span>
+      <button type="button" onClick={sort(id, descendingFirst)} title={say(id as Word)}>
+        <span aria-hidden="true">{say(`${id}_short` as Word)}</span><span class="unseen">{say(id as Word)}</span><span class="arrow" aria-hidden="true">{sorting.id === id ? (sorting.desc ? "↓" : "↑") : ""}</span>
       </button>
     </th>
   );
@@ -129,7 +129,7 @@ export function Table({ view, sorted: { shown, sorted, sorting } }: { view: View
                   const direction = form === "places" ? (number > 0 ? "up" : number < 0 ? "down" : "") : "";
                   return (
                     <td key={measure} class={`number ${direction}`}>
-                      {write(number, form, { signed: /growth|cagr/.test(measure), ...(form === "points" && decimals.has(measure) ? { decimals: decimals.get(measure)! } : {}), ...(measure === "share" ? { decimals: 2 } : {}) })}
+                      {write(number, form, { signed: /growth|cagr/.test(measure), ...(form === "points" && decimals.has(measure) ? { decimals: decimals.get(measure)! } : {}), ...(measure === "share" || measure === "contribution_pp" ? { decimals: 2 } : {}) })}
                     </td>
                   );
                 })}

@@ -1,5 +1,5 @@
 // What every part of the page is given.
-import type { Colours, Contributions, Frequency, Series, TreeNode } from "../data";
+import type { Colours, Contributions, Frequency, MapFile, Series, TreeNode } from "../data";
 import type { Numbers } from "../format";
 import type { Say } from "../i18n";
 import type { Row, World } from "../model";
@@ -18,6 +18,7 @@ export type View = {
   node: TreeNode;
   series: Series | undefined;
   parts: Contributions | undefined;
+  map: MapFile | undefined;
   rows: Row[];
 };
 
