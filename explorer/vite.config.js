@@ -29,7 +29,9 @@ const recorded = {
   },
 };
 
-const bundled = new Set();
+// Built into packages that are bundled, and so no modules of their own here.
+const INSIDE = ["fast-json-patch", "delaunator", "semver"];
+const bundled = new Set(INSIDE.map((name) => join(here, "node_modules", name)));
 const seen = {
   name: "seen",
   generateBundle(_, bundle) {

@@ -1,4 +1,4 @@
-"""The numbers of the explorer's files are those of the published tables, rounded as they say; equal tables, equal files."""
+"""The numbers of the explorer's files are the published ones, rounded as they say; equal tables give equal files."""
 
 from __future__ import annotations
 

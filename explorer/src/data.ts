@@ -136,8 +136,11 @@ export async function loadManifest(): Promise<Manifest> {
   const { style } = manifest;
   const font = getComputedStyle(document.documentElement).fontFamily;
   // Charts are lettered like the page around them.
-  for (const theme of Object.values(style.themes))
+  for (const theme of Object.values(style.themes)) {
     theme.config = JSON.parse(JSON.stringify(theme.config).replaceAll(JSON.stringify(style.font), JSON.stringify(font)));
+    // A chart is described as one picture by the element around it.
+    theme.config.aria = false;
+  }
   return manifest;
 }
 

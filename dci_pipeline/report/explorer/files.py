@@ -61,7 +61,13 @@ class Written:
 
 
 def explorer_files(read: Read, framework: Framework, about: About, sheet: Sheet | None = None) -> Iterator[Written]:
-    """Every data file of the explorer, from the published tables and the map; equal ones give equal files."""
+    """Every data file of the explorer, from the published tables and the map; equal ones give equal files.
+
+    Nothing for an index that publishes no table of the explorer (`explorable`).
+    """
+    if not explorable(framework):
+        return
+    read = _promised(read, framework)
     found = frequencies(read, framework)
     there = {key for item in found for key in read(item.table, ("entity_type", "entity_code")).unique().iter_rows()}
     known = places(read, framework.nation, framework.entities, sorted(there))
@@ -81,6 +87,26 @@ def explorer_files(read: Read, framework: Framework, about: About, sheet: Sheet 
     yield script("manifest", manifest(framework, about, found, known, having, sheet))
 
 
+def explorable(framework: Framework) -> bool:
+    """Whether the index publishes any table that the explorer shows."""
+    return any(f"index_{kind}" in framework.tables for kind in _kinds(framework))
+
+
+def _kinds(framework: Framework) -> list[str]:
+    return list(dict.fromkeys(("year", "half", framework.cadence)))
+
+
+def _promised(read: Read, framework: Framework) -> Read:
+    """Reads the tables that the index has a contract of; another one is empty."""
+
+    def promised(table: str, columns: Sequence[str]) -> pl.DataFrame:
+        if table in framework.tables:
+            return read(table, columns)
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+
+    return promised
+
+
 def script(name: str, content: Mapping[str, Any]) -> Written:
     """A file that hands its content to the page that asked for it."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -92,7 +118,7 @@ def script(name: str, content: Mapping[str, Any]) -> Written:
 def frequencies(read: Read, framework: Framework) -> list[Frequency]:
     """The kinds of period that the index publishes: year first, the cadence last."""
     found: list[Frequency] = []
-    for kind in dict.fromkeys(("year", "half", framework.cadence)):
+    for kind in _kinds(framework):
         table, beside = f"index_{kind}", [f"contribution_{kind}", f"uncertainty_{kind}"]
         if table not in framework.tables:
             continue

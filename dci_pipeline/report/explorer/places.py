@@ -102,9 +102,13 @@ def _groups(read: Read, position: Mapping[tuple[str, str], int]) -> dict[tuple[s
 
 
 def _spellings(read: Read) -> dict[str, list[str]]:
-    rows = read("alias", ("alias", "place", "ambiguous")).filter(~pl.col("ambiguous"))
+    rows = read("alias", ("alias", "place", "ambiguous"))
     grouped: dict[str, list[str]] = {}
-    for text, place in rows.select("alias", "place").unique().sort("alias", "place").iter_rows():
+    if rows.is_empty():
+        return grouped
+    for text, place in (
+        rows.filter(~pl.col("ambiguous")).select("alias", "place").unique().sort("alias", "place").iter_rows()
+    ):
         grouped.setdefault(place, []).append(text)
     return grouped
 
