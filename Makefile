@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check ui sql bench lock clean
+.PHONY: help run test quick check ui sql explorer bench lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ ui: $(VENV)/.ready ## the Dagster UI on http://127.0.0.1:3000
 
 sql: $(VENV)/.ready ## a look at the published tables
 	@$(BIN)/dci sql "SELECT year, node, points, growth_yoy FROM index_year WHERE entity_type = 'nation' ORDER BY node, year"
+
+explorer: ## build the page of `dci explore` again from explorer/ (needs Node)
+	cd explorer && npm ci --no-audit --no-fund && npm run build
 
 bench: $(VENV)/.ready-dev ## measure against the bare engines, and against the ratios stored
 	@$(BIN)/python benchmarks/run.py

@@ -22,7 +22,7 @@ from dci_pipeline.until import until
 from dci_pipeline.warehouse import catalogue, release_files, release_revisions, releases
 from dci_pipeline.warehouse.objects import refuse
 from dci_pipeline.warehouse.places import place
-from dci_pipeline.warehouse.release_files import DIFF, NOTES, PACKAGE, Release
+from dci_pipeline.warehouse.release_files import DIFF, EXPLORER, NOTES, PACKAGE, Release
 from dci_pipeline.warehouse.release_rows import WORKING, Released, State, Working, compared
 from dci_pipeline.warehouse.releases import Progress
 from dci_pipeline.warehouse.stamps import code_version
@@ -117,10 +117,26 @@ def _release(
             said, revised = _with_revisions(work, base, before, Release(ready), said)
         progress("DuckDB file")
         releases.write_database(framework, ready)
+        progress("explorer")
+        _explorer(work, ready, name, vintage)
         documents = {DIFF: package.text(told), NOTES: _notes(work, said, told, note, gaps, revised)}
         made = Release(releases.settle(layout, ready, name, documents))
         _point(work, own.folder, [*before, made])
     return Made(made, True, told, gaps)
+
+
+def _explorer(work: Work, ready: Path, name: str, vintage: date) -> None:
+    """The page to look around in the release, beside its tables."""
+    from dci_pipeline.map_files import read_maps
+    from dci_pipeline.report.explorer.files import About, Sheet, explorable
+    from dci_pipeline.settings import map_approval
+    from dci_pipeline.warehouse.explorer import of_release, write_explorer
+
+    if explorable(work.framework):
+        maps = read_maps(work)
+        sheet = None if maps is None else Sheet(maps, map_approval())
+        about = About(name, vintage.isoformat())
+        write_explorer(ready / EXPLORER, of_release(ready), work.framework, about, sheet)
 
 
 def _with_revisions(

@@ -26,6 +26,7 @@ from dci_pipeline.cli import (
     doctor,
     due,
     explain,
+    explore,
     export,
     gc,
     impact,
@@ -142,6 +143,7 @@ app.command(rich_help_panel=LOOK, epilog=impact.EXAMPLES)(impact.impact)
 app.command("compare-methods", rich_help_panel=LOOK, epilog=compare.EXAMPLES)(compare.compare_methods)
 app.command(rich_help_panel=LOOK, epilog=published.EXAMPLES)(published.published)
 app.command(rich_help_panel=LOOK, epilog=report.EXAMPLES)(report.report)
+app.command(rich_help_panel=LOOK, epilog=explore.EXAMPLES)(explore.explore)
 app.add_typer(export.commands, name="export", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK, epilog=ui.EXAMPLES)(ui.ui)
 app.command(rich_help_panel=LOOK, epilog=alert.EXAMPLES)(alert.alert)

@@ -25,7 +25,7 @@ from dci_pipeline.warehouse.receipts import content_of
 
 CURRENT = "current"
 SUMS, PACKAGE, NOTES, DIFF = "SHA256SUMS", "datapackage.json", "CHANGES.md", "diff.json"
-TABLES, METHOD = "tables", "method"
+TABLES, METHOD, EXPLORER = "tables", "method", "explorer"
 # The first line of the sums, which sha256sum passes over: a digest of the other lines.
 _SEAL = "# sha256 of the lines below: "
 _ID = re.compile(r"(\d{4}(?:-\d{2}|Q[1-4]))(?:\.r([1-9]\d{0,5}))?")
