@@ -152,5 +152,9 @@ class Rebuilt(Released):
 
     def __init__(self, release: Release, ready: Path):
         super().__init__(Release(ready))
+        self._said = release.package["resources"]
+
+    @property
+    def resources(self) -> dict[str, dict[str, Any]]:
         # No hash: the rows are looked at.
-        self.resources = {item["name"]: {**item, "hash": "", "bytes": 0} for item in release.package["resources"]}
+        return {item["name"]: {**item, "hash": "", "bytes": 0} for item in self._said}
