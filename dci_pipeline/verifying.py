@@ -70,6 +70,8 @@ def verify(work: Work, name: str, *, engine: str | None = None, progress: Progre
             release.index,
         )
         looked_at.append(_rebuilt(again, release, progress))
+        # Opened anew: what the steps have kept in memory is not needed any more.
+        again = Work(again.settings, again.index)
         last = again.framework.period(str(release.package["period"]), where=release.id)
         releases.write_tables(
             again.warehouse, again.framework, ready, last, progress=lambda at: progress(f"writing {at}", None)
