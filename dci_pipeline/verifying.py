@@ -70,6 +70,8 @@ def verify(work: Work, name: str, *, engine: str | None = None, progress: Progre
             release.index,
         )
         looked_at.append(_rebuilt(again, release, progress))
+        # Opened anew: what the steps have kept in memory is not needed any more.
+        again = Work(again.settings, again.index)
         last = again.framework.period(str(release.package["period"]), where=release.id)
         releases.write_tables(
             again.warehouse, again.framework, ready, last, progress=lambda at: progress(f"writing {at}", None)
@@ -152,5 +154,9 @@ class Rebuilt(Released):
 
     def __init__(self, release: Release, ready: Path):
         super().__init__(Release(ready))
+        self._said = release.package["resources"]
+
+    @property
+    def resources(self) -> dict[str, dict[str, Any]]:
         # No hash: the rows are looked at.
-        self.resources = {item["name"]: {**item, "hash": "", "bytes": 0} for item in release.package["resources"]}
+        return {item["name"]: {**item, "hash": "", "bytes": 0} for item in self._said}

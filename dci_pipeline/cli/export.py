@@ -10,8 +10,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from dci_pipeline.periods import Period
-    from dci_pipeline.report.datapackage import DataFile
+    from dci_pipeline.releases.resources import DataFile
     from dci_pipeline.report.workbook import Sheet
     from dci_pipeline.work import Work
 
@@ -44,15 +46,43 @@ ToFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="The workboo
 ToFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="A new or empty folder for the files.")]
 
 
-@commands.command(epilog="Example: dci export xlsx --out dci_2019.xlsx --from 2019-01 --to 2019-12")
-def xlsx(
-    out: ToFile,
+class Chosen(NamedTuple):
+    """What is exported: of which index, which tables (None: all), which periods (None: all)."""
+
+    work: Work
+    tables: list[str] | None
+    periods: list[Period] | None
+
+
+def _choice(
     table: Tables = None,
     first: options.First = None,
     last: options.Last = None,
     months: options.Months = None,
     index: options.Index = None,
-) -> None:
+) -> Chosen:
+    """What the options that every form of export has come to."""
+    work = options.open_work(index)
+    return Chosen(work, table, options.chosen_periods(work.framework, first, last, months))
+
+
+def _chosen_by_options(command: Callable[[Path, Chosen], None]) -> Callable[..., None]:
+    """The command with `--out` of its own and the options of `_choice`."""
+
+    @wraps(command)
+    def called(out: Path, **given: Any) -> None:
+        command(out, _choice(**given))
+
+    own, shared = (signature(function, eval_str=True).parameters for function in (command, _choice))
+    said = [own["out"], *shared.values()]
+    called.__signature__ = Signature(said)  # pyright: ignore[reportAttributeAccessIssue]
+    called.__annotations__ = {item.name: item.annotation for item in said}
+    return called
+
+
+@commands.command(epilog="Example: dci export xlsx --out dci_2019.xlsx --from 2019-01 --to 2019-12")
+@_chosen_by_options
+def xlsx(out: ToFile, wanted: Chosen) -> None:
     """Write the published tables as one Excel workbook: a sheet of notes, then a sheet per table.
 
     Rows of every period that shares a day with the range; tables without periods are whole. A table that is longer
@@ -61,20 +91,17 @@ def xlsx(
     from dci_pipeline.cli.export_workbook import write_workbook
     from dci_pipeline.report.workbook import sheets
 
-    work = options.open_work(index)
-    wanted = options.chosen_periods(work.framework, first, last, months)
     if out.is_dir() or out.suffix.lower() != ".xlsx":
         raise Finding("not a workbook's name", where="--out", found=str(out), expected="a file that ends in .xlsx")
-    with _new_beside(out) as scratch, published_file(work.warehouse.layout) as connection:
-        chosen = taken(connection, work.framework, table, wanted)
+    with _new_beside(out) as scratch, _rows(wanted) as (connection, chosen):
         made = [sheet for item in chosen for sheet in sheets(item.table, item.column, item.rows)]
         with _progress(sum(sheet.rows for sheet in made)) as told:
             write_workbook(
                 scratch / out.name,
-                _title(work),
+                _title(wanted.work),
                 made,
-                _periods(work, chosen, wanted),
-                _built_from(work),
+                _periods(wanted, chosen),
+                _built_from(wanted.work),
                 connection,
                 told,
             )
@@ -84,22 +111,14 @@ def xlsx(
 
 
 @commands.command(epilog="Example: dci export csv --out dci_csv --table index_year --table node")
-def csv(
-    out: ToFolder,
-    table: Tables = None,
-    first: options.First = None,
-    last: options.Last = None,
-    months: options.Months = None,
-    index: options.Index = None,
-) -> None:
+@_chosen_by_options
+def csv(out: ToFolder, wanted: Chosen) -> None:
     """Write the published tables as CSV files, one per table, and a datapackage.json that describes them.
 
     UTF-8 as RFC 4180 has it, every digit of every number. Rows are chosen as for xlsx.
     """
     from dci_pipeline.report import datapackage
 
-    work = options.open_work(index)
-    wanted = options.chosen_periods(work.framework, first, last, months)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Finding(
             "there is something already",
@@ -108,18 +127,17 @@ def csv(
             expected="a new or empty folder",
             todo="give another folder, or take that one away",
         )
-    with _new_beside(out) as scratch, published_file(work.warehouse.layout) as connection:
-        chosen = taken(connection, work.framework, table, wanted)
+    with _new_beside(out) as scratch, _rows(wanted) as (connection, chosen):
         folder = scratch / out.name
         folder.mkdir()
         with _progress(sum(sum(item.rows.values()) for item in chosen)) as told:
             files = [_write_table(folder, item, connection, told) for item in chosen]
         said = datapackage.descriptor(
-            work.index.lower(),
-            title=_title(work),
-            description=f"Published tables, {_periods(work, chosen, wanted) or 'no period'}. {RULE}",
+            wanted.work.index.lower(),
+            title=_title(wanted.work),
+            description=f"Published tables, {_periods(wanted, chosen) or 'no period'}. {RULE}",
             files=files,
-            beside=_built_from(work),
+            beside=_built_from(wanted.work),
         )
         text = json.dumps(said, ensure_ascii=False, indent=1) + "\n"
         (folder / datapackage.NAME).write_text(text, encoding="utf-8")
@@ -130,8 +148,15 @@ def csv(
     screen.say(f"Written: {out}")
 
 
+@contextmanager
+def _rows(wanted: Chosen) -> Iterator[tuple[DuckDBPyConnection, list[Taken]]]:
+    """The published file, and which rows of which tables are wanted."""
+    with published_file(wanted.work.warehouse.layout) as connection:
+        yield connection, taken(connection, wanted.work.framework, wanted.tables, wanted.periods)
+
+
 def _write_table(folder: Path, item: Taken, connection: DuckDBPyConnection, told: Callable[[int], None]) -> DataFile:
-    from dci_pipeline.report.datapackage import DataFile
+    from dci_pipeline.releases.resources import DataFile
 
     path = folder / f"{item.table.table}.csv"
     rows = 0
@@ -178,13 +203,13 @@ def _title(work: Work) -> str:
     return f"{work.framework.name_zh} {work.framework.name_en} ({work.index})"
 
 
-def _periods(work: Work, chosen: Sequence[Taken], wanted: Sequence[Period] | None) -> str:
+def _periods(wanted: Chosen, chosen: Sequence[Taken]) -> str:
     """The range asked for, or the periods that there are; spans that reach beyond them do not count."""
     from dci_pipeline.report.covered import in_words, stretch
 
-    if wanted is not None:
-        return f"{wanted[0]} to {wanted[-1]}, with the half-years and years that touch it"
-    cadence = work.framework.cadence
+    if wanted.periods is not None:
+        return f"{wanted.periods[0]} to {wanted.periods[-1]}, with the half-years and years that touch it"
+    cadence = wanted.work.framework.cadence
     dated = [item for item in chosen if item.column == cadence] or [item for item in chosen if item.column]
     return in_words({stretch(str(item.column), value) for item in dated for value in item.rows}, cadence)
 

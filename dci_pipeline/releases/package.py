@@ -13,6 +13,8 @@ from typing import Any
 
 from dci_pipeline.contracts import TableContract
 from dci_pipeline.framework import Framework
+from dci_pipeline.releases import resources
+from dci_pipeline.releases.resources import DataFile
 from dci_pipeline.releases.revisions import TABLE
 from dci_pipeline.releases.window import Window
 
@@ -85,37 +87,8 @@ def describe(
 
 def resource(contract: TableContract, file: TableFile) -> dict[str, Any]:
     """One table as a resource: where it lies, its hash, and what its contract says of every column."""
-    return {
-        "profile": "data-resource",
-        # Size and hash of a Parquet file are checked by validators only where it is a file to them: read as a table
-        # through another library, its whole numbers that may be missing come out as fractions.
-        "type": "file",
-        "name": contract.table,
-        "title": contract.label or contract.table,
-        "description": contract.description,
-        "path": f"tables/{contract.table}.parquet",
-        "format": "parquet",
-        "mediatype": "application/vnd.apache.parquet",
-        "bytes": file.bytes,
-        "hash": f"sha256:{file.sha256}",
-        "rowCount": file.rows,
-        "contract": contract.version,
-        "schema": {
-            "fields": [
-                {
-                    "name": column.name,
-                    "type": column.type,
-                    "title": column.label or column.name,
-                    "description": column.description,
-                    **({"unit": column.unit} if column.unit else {}),
-                    **({"constraints": {"required": True}} if column.required else {}),
-                }
-                for column in contract.columns
-            ],
-            "primaryKey": list(contract.key),
-            "missingValues": [""],
-        },
-    }
+    path = f"tables/{contract.table}.parquet"
+    return resources.resource(DataFile(contract, path, file.bytes, file.sha256, file.rows))
 
 
 def text(package: Mapping[str, Any]) -> str:

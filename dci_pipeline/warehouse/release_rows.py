@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -30,43 +30,48 @@ _AT_ONCE = 500_000
 WORKING = "working"
 
 
-class State:
+class State(Protocol):
     """The published tables as they stood, or stand."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
-    @cached_property
-    def resources(self) -> dict[str, dict[str, Any]]:
+    @property
+    def resources(self) -> Mapping[str, dict[str, Any]]:
         """What is said of every table, by name, as in a package."""
-        raise NotImplementedError
+        ...
 
-    @cached_property
-    def method(self) -> dict[str, object]:
+    @property
+    def method(self) -> Mapping[str, object]:
         """What every file of the index's definition says, by name."""
-        raise NotImplementedError
+        ...
 
     def years(self, table: str) -> list[int]:
         """The years a table has rows of."""
-        raise NotImplementedError
+        ...
 
     def rows(self, table: str, year: int | None) -> pl.DataFrame:
         """The rows of a table, of one year where given."""
-        raise NotImplementedError
+        ...
 
 
-class Released(State):
+class Released:
     """A release as a state to compare with."""
 
     def __init__(self, release: Release):
         self.release = release
         self.name = release.id
 
-    @cached_property
+    @property
     def resources(self) -> dict[str, dict[str, Any]]:
         return {item["name"]: item for item in self.release.package["resources"]}
 
-    @cached_property
+    @property
     def method(self) -> dict[str, object]:
+        return self._method
+
+    @cached_property
+    def _method(self) -> dict[str, object]:
         return definition(self.release.method / self.release.index)
 
     def years(self, table: str) -> list[int]:
@@ -85,21 +90,24 @@ class Released(State):
         return rows.collect()
 
 
-class Working(State):
+class Working:
     """What is committed now, up to `last` where given."""
 
-    name = WORKING
-
     def __init__(self, warehouse: Warehouse, framework: Framework, last: Period | None = None):
+        self.name = WORKING
         self.warehouse, self.framework, self.last = warehouse, framework, last
 
-    @cached_property
+    @property
     def resources(self) -> dict[str, dict[str, Any]]:
         nothing = TableFile(_AT_ONCE + 1, 0, "")
         return {name: resource(contract, nothing) for name, contract in sorted(self.framework.tables.items())}
 
-    @cached_property
+    @property
     def method(self) -> dict[str, object]:
+        return self._method
+
+    @cached_property
+    def _method(self) -> dict[str, object]:
         return definition(self.framework.folder)
 
     def years(self, table: str) -> list[int]:

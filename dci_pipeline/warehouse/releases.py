@@ -22,6 +22,7 @@ from dci_pipeline.marts.promise import empty
 from dci_pipeline.periods import Period
 from dci_pipeline.releases.package import TableFile
 from dci_pipeline.releases.spans import time_column, until
+from dci_pipeline.releases.window import Window
 from dci_pipeline.warehouse import catalogue, deliveries
 from dci_pipeline.warehouse.deliveries import Delivery
 from dci_pipeline.warehouse.disk import make_folder, sync
@@ -33,6 +34,8 @@ from dci_pipeline.warehouse.store import Warehouse
 from dci_pipeline.warehouse.windows import window
 
 _ROW_GROUP = 250_000
+# Rows of a table that are sorted in one go.
+_AT_ONCE = 1_000_000
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 Progress = Callable[[str], None]
@@ -45,16 +48,45 @@ def published(
 
     `maturity` follows the index's revision window up to `last`, or else up to the newest period.
     """
-    frames = [
-        warehouse.frame_of(path)
-        for path in warehouse.partitions("marts", contract.table)
-        if year is None or f"year={year}" in path.parts
+    paths = [
+        path for path in warehouse.partitions("marts", contract.table) if year is None or f"year={year}" in path.parts
     ]
-    whole = until(pl.concat([empty(contract), *frames], how="vertical"), time_column(contract.key), last)
     still_open = window(warehouse, framework, last)
+    pieces = [_piece(warehouse, contract, paths, part, last, still_open) for part in _parts(warehouse, contract, paths)]
+    return pl.concat(pieces, rechunk=len(pieces) == 1)
+
+
+def _piece(
+    warehouse: Warehouse,
+    contract: TableContract,
+    paths: Sequence[Path],
+    part: pl.DataFrame | None,
+    last: Period | None,
+    still_open: Window | None,
+) -> pl.DataFrame:
+    """Rows of these partitions, or those whose first columns of the key are in `part`; sorted by key."""
+    frames = [empty(contract)]
+    for path in paths:
+        rows = warehouse.frame_of(path)
+        frames.append(rows if part is None else rows.join(part, on=part.columns, how="semi", maintain_order="left"))
+    whole = until(pl.concat(frames, how="vertical"), time_column(contract.key), last)
     if still_open is not None:
         whole = still_open.applied(whole, contract.table, contract.key)
-    return (whole.sort(contract.key, nulls_last=True) if contract.key else whole).rechunk()
+    return whole.sort(contract.key, nulls_last=True) if contract.key else whole
+
+
+def _parts(warehouse: Warehouse, contract: TableContract, paths: Sequence[Path]) -> Sequence[pl.DataFrame | None]:
+    """Stretches of the key's first columns, in order, that together are a large table; None for one that is not.
+
+    Sorting takes a table's memory once more, so a large one is read and sorted a stretch at a time.
+    """
+    rows = sum(warehouse.rows_of(path) for path in paths)
+    if rows <= _AT_ONCE or len(contract.key) < 2:
+        return [None]
+    first = list(contract.key[:2])
+    known = pl.concat([warehouse.frame_of(path).select(first).unique() for path in paths]).unique().sort(first)
+    size = -(-known.height * _AT_ONCE // rows)
+    return [known[at : at + size] for at in range(0, known.height, size)]
 
 
 def write_tables(

@@ -283,6 +283,10 @@ class Warehouse:
         """Content hash of a committed partition, for who reads its file. Raises Finding for a damaged one."""
         return pl.read_parquet_metadata(io.BytesIO(self._content(path))).get(DATA_KEY, "")
 
+    def rows_of(self, path: Path) -> int:
+        """How many rows a committed partition has, for who knows its file. Raises Finding for a damaged one."""
+        return int(pl.scan_parquet(io.BytesIO(self._content(path))).select(pl.len()).collect().item())
+
     def frame_of(self, path: Path) -> pl.DataFrame:
         """The rows of a committed partition, for who knows its file; not kept in memory. Raises Finding: damaged."""
         return pl.read_parquet(self._content(path))

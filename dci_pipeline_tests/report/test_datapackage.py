@@ -29,7 +29,7 @@ def test_every_table_can_be_described(index: str, form: str) -> None:
 
 def test_a_column_is_described_in_full() -> None:
     table = read_framework(CONTRACTS, "dci").tables["index_year"]
-    (year,) = [field for field in schema(table)["fields"] if field["name"] == "year"]  # type: ignore[attr-defined]
+    (year,) = [field for field in schema(table)["fields"] if field["name"] == "year"]
     assert year == {
         "name": "year",
         "type": "integer",
@@ -37,6 +37,6 @@ def test_a_column_is_described_in_full() -> None:
         "description": "Calendar year.",
         "constraints": {"required": True},
     }
-    (points,) = [field for field in schema(table)["fields"] if field["name"] == "points"]  # type: ignore[attr-defined]
+    (points,) = [field for field in schema(table)["fields"] if field["name"] == "points"]
     assert points["unit"] == "points"
     assert "constraints" not in points

@@ -292,6 +292,20 @@ def test_large_tables_are_compared_a_year_at_a_time_with_the_same_result(
                 ), (table, part)
 
 
+def test_large_tables_are_sorted_a_stretch_at_a_time_into_the_same_bytes(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    framework = work.framework
+    written = {
+        rows: releases.write_tables(work.warehouse, framework, tmp_path / str(rows), QUARTERS[6])
+        for rows in (releases._AT_ONCE, 30, 1)
+        if monkeypatch.setattr(releases, "_AT_ONCE", rows) is None
+    }
+    whole, *pieces = written.values()
+    assert max(file.rows for file in whole.values()) > 100
+    assert all(found == whole for found in pieces)
+
+
 def test_a_diff_of_more_rows_than_are_listed_counts_them_all(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
