@@ -51,6 +51,7 @@ def _rows(work: Work, name: str) -> int:
     stage, table = name.split("/")
     step = next(step for step in path(work.framework) if step.key == (stage, table))
     period = {"period": MONTHS[-1], "year": MONTHS[-1].year()}.get(step.scope)
+    assert step.key != glances.CATALOGUE
     frame = glances._frame(work, step, period)
     return 0 if frame is None else frame.height
 
