@@ -146,14 +146,16 @@ def _preferred(work: Work) -> dict[str, list[str]]:
 
 
 def _names(work: Work) -> dict[str, str]:
-    """Short names of places and groups, and names of nodes."""
+    """Short names of places by code, of groups and nodes as 'type:code' and 'node:id'."""
     framework, geography = work.framework, work.geography
 
     def make() -> dict[str, str]:
-        found = {node.node: node.name_en or node.node for node in framework.nodes}
-        for frame in (geography.groups, geography.places):
-            for code, short, name in frame.select("code", "short_zh", "name_zh").iter_rows():
-                found[code] = short or name or code
-        return found | {NATION: framework.nation["name_zh"], framework.nation["code"]: framework.nation["name_zh"]}
+        found = {f"node:{node.node}": node.name_en or node.node for node in framework.nodes}
+        for code, short, name in geography.places.select("code", "short_zh", "name_zh").iter_rows():
+            found[code] = short or name or code
+        for kind, code, short, name in geography.groups.select("type", "code", "short_zh", "name_zh").iter_rows():
+            found[f"{kind}:{code}"] = short or name or code
+        nation = framework.nation
+        return found | {f"{NATION}:{code}": nation.get("name_zh", NATION) for code in ("", nation["code"])}
 
     return work.once("names", geography.sha256, make)
