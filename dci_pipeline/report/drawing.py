@@ -78,7 +78,7 @@ def small_png(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, *, scale: f
 
     drawn = Image.open(io.BytesIO(png(spec, theme, scale=scale))).convert("RGB")
     small = io.BytesIO()
-    drawn.quantize(colours, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    drawn.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return small.getvalue()
 
 
