@@ -15,9 +15,11 @@ def bars(request: Request) -> Block:
     shown = [(name, str(column)) for name in ("level", "growth") if (column := request.option(name))]
     shown = [(name, column) for name, column in shown if column in request.frame.columns]
     shown = [(name, column) for name, column in shown if request.frame[column].is_not_null().any()]
-    by = request.option("sort", shown[0][1] if shown else None)
+    if not shown:
+        return Block("")
+    by = request.option("sort", shown[0][1])
     frame = request.frame
-    if by and by != "none":
+    if by != "none":
         frame = frame.sort(by, "source_name", descending=[True, False], nulls_last=True)
     order = frame["entity"].to_list()
     width = request.wide(520, 230) if len(shown) == 1 else request.wide(285, 130)

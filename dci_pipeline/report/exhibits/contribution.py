@@ -13,6 +13,8 @@ def contribution(request: Request) -> Block:
     column = str(request.option("value"))
     write, form = request.writes(column), axis_format(request.unit(column))
     frame = request.frame.drop_nulls(column).sort(column, "source_name", descending=[True, False])
+    if frame.is_empty():
+        return Block("")
     rows: list[dict[str, Any]] = []
     start = 0.0
     for row in frame.iter_rows(named=True):

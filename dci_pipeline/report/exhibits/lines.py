@@ -15,6 +15,8 @@ def lines(request: Request) -> Block:
     column, by = str(request.option("value")), str(request.option("by", "entity"))
     write, form = request.writes(column), axis_format(request.unit(column))
     frame = request.frame.drop_nulls(column)
+    if frame.is_empty():
+        return Block("")
     rows = [row | {"said": write(row[column])} for row in frame.select("period", by, column).iter_rows(named=True)]
     names = frame[by].unique(maintain_order=True).to_list()
     every = sorted(frame["period"].unique())

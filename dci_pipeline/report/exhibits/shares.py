@@ -17,6 +17,8 @@ def shares(request: Request) -> Block:
     column = str(request.option("value"))
     write = request.writes(column)
     frame = request.frame.drop_nulls(column).sort(column, "source_name", descending=[True, False])
+    if frame.is_empty():
+        return Block("")
     if frame.height > _MOST or (frame[column] < 0).any() or frame[column].sum() > 1.0001:
         return _ranked(request, column)
     colours = steps(LIGHT.sequential[1:], max(frame.height, 2))[::-1]
