@@ -1,4 +1,4 @@
-"""The legend of a map as HTML beside it: a phone shows it as large as any other text, and not as a part of the picture."""
+"""The legend of a map as HTML beside it: as large on a phone as any other text."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def _panel(request: Request, name: str, column: str, order: list[str], width: in
     y["scale"] = {"domain": order}
     x: dict[str, Any] = {"field": column, "type": "quantitative", "title": None}
     x["axis"] = {"format": form, "tickCount": 3, "labelExpr": MINUS_SIGNED, "grid": True, "domain": False}
-    values = [row[column] for row in rows]
+    values = [float(row[column]) for row in rows]
     x["scale"] = {"domain": _domain(values, width), "nice": False}
     falls = min(values, default=0.0) < 0
     text: dict[str, Any] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from dci_pipeline.report.exhibits.block import Block, Request
@@ -18,7 +20,7 @@ def map(request: Request) -> Block:
         return Block("")
     beside = int(request.option("beside", _BESIDE))
     columns = [column, *request.option("columns", ())]
-    table = laid(Request(**{**request.__dict__, "frame": ranked}), columns, limit=beside)
+    table = laid(replace(request, frame=ranked), columns, limit=beside)
     if request.mapped is None:
         return Block(table, tabled=True)
     drawn = request.mapped(

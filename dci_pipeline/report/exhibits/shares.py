@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from dci_pipeline.report.exhibits.block import Block, Request, spec
@@ -70,7 +71,7 @@ def _ranked(request: Request, column: str) -> Block:
     from dci_pipeline.report.exhibits.bars import bars
 
     options = {**request.options, "level": column, "growth": request.option("growth")}
-    return bars(Request(**{**request.__dict__, "options": options}))
+    return bars(replace(request, options=options))
 
 
 def _dark(colour: str) -> bool:
