@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from dci_pipeline.data_files import content_hash, need, number_of, only, read_yaml, short_path
+from dci_pipeline.data_files import content_hash, need, number_of, one_of, only, read_yaml, short_path
 from dci_pipeline.findings import Finding
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def read_maps(work: Work) -> Maps | None:
     if not path.is_file():
         return None
     raw = only(read_yaml(path), _KEYS, where=short_path(path))
-    plan = _plan(raw, short_path(path))
+    plan = read_plan(work)
     centres = _centres(work.geography, plan.places)
     own = map_file()
     package = str(need(raw, "package", short_path(path)))
@@ -66,6 +66,16 @@ def read_maps(work: Work) -> Maps | None:
     made = layers.make_maps(plan, outlines, centres)
     keep(work.warehouse.layout, name, json.dumps(made.as_data(), ensure_ascii=False, separators=(",", ":")).encode())
     return made
+
+
+def read_plan(work: Work) -> Plan:
+    """How the index is drawn. Raises Finding for what cannot be read, and for types that the index does not have."""
+    path = work.framework.folder / FILE
+    where = short_path(path)
+    plan = _plan(only(read_yaml(path), _KEYS, where=where), where)
+    one_of(plan.places, [entity.type for entity in work.framework.place_types], f"{where} places")
+    one_of(plan.groups, [entity.type for entity in work.framework.group_types], f"{where} groups")
+    return plan
 
 
 def has_map(work: Work) -> bool:

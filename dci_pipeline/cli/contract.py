@@ -255,6 +255,8 @@ def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
         yield simulation.name, lambda: _simulation(simulation)
     if (home / "exhibits.yaml").is_file():
         yield "exhibits.yaml", lambda: _exhibits(work)
+    if (home / "map.yaml").is_file():
+        yield "map.yaml", lambda: _map(work)
     if (home / "published").is_dir():
         yield "published/", lambda: _printed(home)
 
@@ -304,6 +306,13 @@ def _exhibits(work: Work) -> str:
 
     found = read_exhibits(work.framework, work.geography)
     return _held(exhibit=found.exhibits, item=found.items)
+
+
+def _map(work: Work) -> str:
+    from dci_pipeline.map_files import read_plan
+
+    plan = read_plan(work)
+    return f"areas of {plan.places}, borders of {plan.groups}"
 
 
 def _printed(home: Path) -> str:
