@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 # A file of tests to one worker: what a file needs is made once. One worker more than cores: some wait for a daemon.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1)
 
+PERIOD ?= 2019
+
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check ui sql explorer bench lock clean
+.PHONY: help run test quick check ui sql report explorer bench lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +61,9 @@ ui: $(VENV)/.ready ## the Dagster UI on http://127.0.0.1:3000
 
 sql: $(VENV)/.ready ## a look at the published tables
 	@$(BIN)/dci sql "SELECT year, node, points, growth_yoy FROM index_year WHERE entity_type = 'nation' ORDER BY node, year"
+
+report: $(VENV)/.ready ## the report of a PERIOD (2019) as one HTML file
+	@$(BIN)/dci report --period $(PERIOD)
 
 explorer: ## build the page of `dci explore` again from explorer/ (needs Node)
 	cd explorer && npm ci --no-audit --no-fund && npm run build

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,16 +57,20 @@ def report(
     """Write the report of a period: every exhibit that has values then, as one HTML file that needs no network."""
     from dci_pipeline.cli.report_made import written
     from dci_pipeline.report_files import read_report
+    from dci_pipeline.work import Work
 
     if lang not in _LANGUAGES:
         raise Finding("no such language", where="--lang", found=lang, expected=" or ".join(_LANGUAGES))
     wanted = _period(period)
     work = options.open_work(index, looking=True)
+    found = _release(work.warehouse.layout, release)
+    if found is not None and (found.method / work.index / "report").is_dir():
+        # A release's report is what was declared with it.
+        work = Work(replace(work.settings, contracts=found.method), work.index, looking=True)
     declared = read_report(work.framework.folder, work.index)
     target = out or Path(f"report_{work.index}_{wanted}_{lang}.html")
     if not target.absolute().parent.is_dir():
         raise Finding("no such folder", where=str(target.parent), todo="make the folder, or give another path")
-    found = _release(work.warehouse.layout, release)
     with _published(work.warehouse.layout, found) as connection, screen.progress() as bar:
         task = bar.add_task("exhibits".ljust(24), total=None)
         page = written(

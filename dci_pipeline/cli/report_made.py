@@ -94,6 +94,7 @@ def surroundings(
     from dci_pipeline.exhibit_files import FILE, read_exhibits
     from dci_pipeline.map_files import read_maps
     from dci_pipeline.report.drawing import svg
+    from dci_pipeline.report.legend import legend, without_legend
     from dci_pipeline.report.made import Surroundings
     from dci_pipeline.report.maps import bubbles, choropleth
     from dci_pipeline.report.page import chart_html
@@ -111,8 +112,10 @@ def surroundings(
         draw = {"unit": unit, "lang": language, "approval": map_approval(), "width": _MAP}
         if places not in maps.layers:
             return chart(bubbles(maps, rows, **draw), prefix, label)
-        spec = choropleth(maps, places, rows, **draw)
-        return chart_html(svg({**spec, "config": _QUIET}, prefix=prefix, grid=_GRID), label)
+        drawn = svg(
+            {**without_legend(choropleth(maps, places, rows, **draw)), "config": _QUIET}, prefix=prefix, grid=_GRID
+        )
+        return chart_html(drawn, label) + legend(rows["value"].to_list(), unit, language, map_approval())
 
     maps = read_maps(work)
 
@@ -179,7 +182,8 @@ def _names(work: Work, connection: DuckDBPyConnection, declared: Declared) -> Na
 
     tables = connection.execute(
         "SELECT table_name, bool_or(column_name = 'node'), bool_or(column_name = 'member') FROM duckdb_columns() "
-        "WHERE NOT internal GROUP BY 1 HAVING bool_or(column_name = 'name_en') ORDER BY 1"
+        "WHERE NOT internal AND column_name IN ('node', 'member', 'name_zh', 'name_en') GROUP BY 1 "
+        "HAVING bool_or(column_name = 'name_zh') AND bool_or(column_name = 'name_en') ORDER BY 1"
     ).fetchall()
     rows: list[tuple[str, str, str]] = [("", work.framework.nation["name_zh"], work.framework.nation["name_en"])]
     for table, nodes, members in tables:

@@ -147,7 +147,8 @@ def _given(drawing: Drawing, shown: Shown, about: Surroundings) -> _Asked:
     for period in reversed(about.period.parts(drawing.at)) if drawing.at else [about.period]:
         sql = queries.filled(declared, period)
         rows = about.ask(sql)
-        if not rows.is_empty():
+        # A series that ends before the period says nothing of it.
+        if not rows.is_empty() and ("period" not in rows.columns or str(rows["period"].max()) == period.key):
             return sql, [period.key], _named(rows, about)
     return nothing
 
@@ -157,6 +158,8 @@ def _named(frame: pl.DataFrame, about: Surroundings) -> pl.DataFrame:
     values = [name for name in frame.columns if name in about.declared.columns]
     if values:
         frame = frame.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in values))
+    numbers = [name for name in values if frame[name].dtype.is_numeric()]
+    frame = frame.with_columns(pl.col(numbers).cast(pl.Float64))
     if "entity" not in frame.columns:
         frame = frame.with_columns(entity=pl.lit(""))
     frame = frame.with_columns(source_name=pl.col("entity"))

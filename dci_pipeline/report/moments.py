@@ -87,7 +87,7 @@ def worded(text: str, language: str) -> str:
 
 def listed(texts: Iterable[str], language: str) -> str:
     """Several periods in words; a run of them as first and last."""
-    ordered = sorted(set(texts))
+    ordered = sorted(set(texts), key=lambda text: (len(text), text))
     if len(ordered) <= 2:
         return ("、" if language == "zh" else ", ").join(worded(text, language) for text in ordered)
     ends = [_ends(text) for text in ordered]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from dci_pipeline.report.made import Made
 from dci_pipeline.report.style import DARK, FONT, LIGHT, Theme
 
 _TAG = re.compile(r"<svg[^>]*>")
 _SIZE = re.compile(r'\b(width|height)="([\d.]+)"')
+# A drawing is one picture with one label: what its parts are called would be read out one by one.
+_PARTS = re.compile(r' (?:role|class|aria-[a-z]+)="[^"]*"')
 _PATH = re.compile(r'<path ([^>]*?)d="([^"]{160,})"([^>]*?)(/>|></path>)')
 
 
@@ -64,7 +66,7 @@ def chart_html(svg: str, label: str) -> str:
     opened = opened.replace(
         "<svg", f'<svg role="img" aria-label="{escape(label, quote=True)}" style="--wide:{wide:.0f}px"', 1
     )
-    body = svg[head.end() :]
+    body = _PARTS.sub("", svg[head.end() :])
     named = f'aria-label="{escape(label, quote=True)}"'
     return f'<div class="chart" tabindex="0" role="group" {named}>{opened}{_themed(body)}</div>'
 
@@ -92,7 +94,7 @@ def _pairs() -> dict[str, str]:
         if isinstance(value, str) and value.startswith("#"):
             pair(value, other)
         elif isinstance(value, tuple):
-            for light, dark in zip(value, other, strict=True):
+            for light, dark in zip(cast("tuple[str, ...]", value), other, strict=True):
                 pair(light, dark)
     for count in range(2, 10):
         for scheme in ("sequential", "diverging"):

@@ -12,6 +12,13 @@ from dci_pipeline.periods import Period
 from dci_pipeline.report.declared import Rows
 
 TABLE = "exhibit_values"
+# The text of a period in a column of a published table.
+_KEYS = {
+    "month": "strftime(month, '%Y-%m')",
+    "quarter": "year(quarter) || 'Q' || quarter(quarter)",
+    "half": "half",
+    "year": "CAST(year AS VARCHAR)",
+}
 _READ = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_0-9]+)\b")
 # Which part of a name such as 'scope|entity' is meant.
 _NAMES = {
@@ -93,7 +100,11 @@ def tables_of(sql: str) -> list[str]:
 
 
 def filled(sql: str, period: Period) -> str:
-    """A declared query for one period: {when}, {until}, {grain}, {year}, {period}, {column} are filled in."""
+    """A declared query for one period, with what stands in braces filled in.
+
+    {when}, {until}: that a row is of the period, or of it or before; {grain}, {column}: its grain, which names tables
+    and columns; {key}: the period of a row as text; {period}, {year}, {first_month}, {last_month}: texts of the period.
+    """
     column = period.cadence
     literal = _literal(period)
     return sql.format(
@@ -101,6 +112,7 @@ def filled(sql: str, period: Period) -> str:
         until=f"{column} <= {literal}",
         grain=column,
         column=column,
+        key=_KEYS[column],
         year=period.start.year,
         period=period.key,
         first_month=period.parts("month")[0].key,
@@ -116,4 +128,4 @@ def predicate(period: Period) -> str:
 def _literal(period: Period) -> str:
     if period.cadence == "year":
         return str(period.start.year)
-    return f"DATE '{period.start.isoformat()}'" if period.cadence == "month" else _text(period.key)
+    return _text(period.key) if period.cadence == "half" else f"DATE '{period.start.isoformat()}'"

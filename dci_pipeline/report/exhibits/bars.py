@@ -15,9 +15,11 @@ def bars(request: Request) -> Block:
     shown = [(name, str(column)) for name in ("level", "growth") if (column := request.option(name))]
     shown = [(name, column) for name, column in shown if column in request.frame.columns]
     shown = [(name, column) for name, column in shown if request.frame[column].is_not_null().any()]
-    by = request.option("sort", shown[0][1] if shown else None)
+    if not shown:
+        return Block("")
+    by = request.option("sort", shown[0][1])
     frame = request.frame
-    if by and by != "none":
+    if by != "none":
         frame = frame.sort(by, "source_name", descending=[True, False], nulls_last=True)
     order = frame["entity"].to_list()
     width = request.wide(520, 230) if len(shown) == 1 else request.wide(285, 130)
@@ -37,7 +39,7 @@ def _panel(request: Request, name: str, column: str, order: list[str], width: in
     y["scale"] = {"domain": order}
     x: dict[str, Any] = {"field": column, "type": "quantitative", "title": None}
     x["axis"] = {"format": form, "tickCount": 3, "labelExpr": MINUS_SIGNED, "grid": True, "domain": False}
-    values = [row[column] for row in rows]
+    values = [float(row[column]) for row in rows]
     x["scale"] = {"domain": _domain(values, width), "nice": False}
     falls = min(values, default=0.0) < 0
     text: dict[str, Any] = {

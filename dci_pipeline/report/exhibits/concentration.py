@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from dci_pipeline.report.exhibits.block import Block, Request, spec
 from dci_pipeline.report.style import LIGHT
@@ -20,7 +20,7 @@ def concentration(request: Request) -> Block:
         held += value
         shares.append(held / whole)
     rows = [{"at": at, "share": share} for at, share in enumerate(shares)]
-    marked = [count for count in request.option("marks", (10, 100)) if count < len(values)]
+    marked = [count for count in cast("list[int]", request.option("marks", [10, 100])) if count < len(values)]
     marks = [{"at": count, "share": shares[count], "said": f"TOP {count}: {shares[count]:.1%}"} for count in marked]
     x: dict[str, Any] = {"field": "at", "type": "quantitative", "scale": {"domain": [0, len(values)], "nice": False}}
     x["title"] = request.says("城市，按指数从大到小", "places, the largest first")

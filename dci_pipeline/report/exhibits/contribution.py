@@ -13,6 +13,8 @@ def contribution(request: Request) -> Block:
     column = str(request.option("value"))
     write, form = request.writes(column), axis_format(request.unit(column))
     frame = request.frame.drop_nulls(column).sort(column, "source_name", descending=[True, False])
+    if frame.is_empty():
+        return Block("")
     rows: list[dict[str, Any]] = []
     start = 0.0
     for row in frame.iter_rows(named=True):
@@ -31,7 +33,7 @@ def contribution(request: Request) -> Block:
         "axis": {"labelColor": LIGHT.ink, "labelLimit": 200},
     }
     x: dict[str, Any] = {"field": "from", "type": "quantitative", "title": request.head(column)}
-    x |= {"axis": {"format": form, "tickCount": 6, "grid": True}, "scale": {"padding": 40}}
+    x |= {"axis": {"format": form, "tickCount": 6, "grid": True}, "scale": {"domain": _domain(rows), "nice": False}}
     rising = {"test": "datum.value < 0", "value": LIGHT.fall}
     total_colour = {"test": "datum.total", "value": LIGHT.muted}
     colour = {"condition": [total_colour, rising], "value": LIGHT.accent}
@@ -42,3 +44,10 @@ def contribution(request: Request) -> Block:
         {"mark": text, "encoding": {"x": {**x, "field": "to"}, "y": y, "text": {"field": "said"}}},
     ]
     return Block(request.chart(spec(rows, width=request.wide(520, 220), height=34 * len(rows), layer=layers)))
+
+
+def _domain(rows: list[dict[str, Any]]) -> list[float]:
+    """From the least to the most that a bar reaches, with room for a number after it."""
+    ends = [0.0, *(float(row[end]) for row in rows for end in ("from", "to"))]
+    low, high = min(ends), max(ends)
+    return [low, high + 0.12 * ((high - low) or 1.0)]

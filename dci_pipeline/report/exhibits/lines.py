@@ -15,6 +15,8 @@ def lines(request: Request) -> Block:
     column, by = str(request.option("value")), str(request.option("by", "entity"))
     write, form = request.writes(column), axis_format(request.unit(column))
     frame = request.frame.drop_nulls(column)
+    if frame.is_empty():
+        return Block("")
     rows = [row | {"said": write(row[column])} for row in frame.select("period", by, column).iter_rows(named=True)]
     names = frame[by].unique(maintain_order=True).to_list()
     every = sorted(frame["period"].unique())
@@ -33,7 +35,7 @@ def lines(request: Request) -> Block:
         "title": None,
         "axis": {"format": form, "tickCount": 5, "labelExpr": MINUS_SIGNED},
     }
-    last = frame.filter(pl.col("period") == every[-1]).sort(column)
+    last = frame.sort("period").unique(by, keep="last", maintain_order=True).sort(column, by)
     ends = _apart(last, column, by)
     layers: list[dict[str, Any]] = [
         {"mark": {"type": "line", "point": len(every) <= 13}, "encoding": {"x": x, "y": y, "color": colour}},
@@ -41,7 +43,7 @@ def lines(request: Request) -> Block:
             "data": {"values": ends},
             "mark": {"type": "text", "align": "left", "dx": 10, "fontSize": 12},
             "encoding": {
-                "x": {"datum": every[-1]},
+                "x": {"field": "period", "type": "ordinal"},
                 "y": {"field": "at", "type": "quantitative"},
                 "text": {"field": "name"},
                 "color": {**colour, "field": "series"},
@@ -70,4 +72,5 @@ def _apart(last: pl.DataFrame, column: str, by: str) -> list[dict[str, Any]]:
     at: list[float] = []
     for value in values:
         at.append(value if not at else max(value, at[-1] + step))
-    return [{"at": place, "name": name, "series": name} for place, name in zip(at, last[by].to_list(), strict=True)]
+    rows = zip(at, last[by].to_list(), last["period"].to_list(), strict=True)
+    return [{"at": place, "name": name, "series": name, "period": period} for place, name, period in rows]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from dci_pipeline.report.exhibits.block import Block, Request
@@ -14,9 +16,11 @@ def map(request: Request) -> Block:
     """Options: value: the column of the colour; places: the type of places drawn; columns, beside: of the table."""
     column = str(request.option("value"))
     ranked = request.frame.drop_nulls(column).sort(column, "source_name", descending=[True, False])
+    if ranked.is_empty():
+        return Block("")
     beside = int(request.option("beside", _BESIDE))
     columns = [column, *request.option("columns", ())]
-    table = laid(Request(**{**request.__dict__, "frame": ranked}), columns, limit=beside)
+    table = laid(replace(request, frame=ranked), columns, limit=beside)
     if request.mapped is None:
         return Block(table, tabled=True)
     drawn = request.mapped(
@@ -24,4 +28,4 @@ def map(request: Request) -> Block:
         str(request.option("places")),
         request.unit(column),
     )
-    return Block(f'<div class="mapped">{drawn}{table}</div>', tabled=True)
+    return Block(f'<div class="mapped"><div>{drawn}</div>{table}</div>', tabled=True)

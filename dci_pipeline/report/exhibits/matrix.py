@@ -38,4 +38,4 @@ def matrix(request: Request) -> Block:
     kind = "matrix across" if request.option("across") else "matrix"
     head_row = f'<thead><tr><th scope="col">{escape(corner)}</th>{top}</tr></thead>'
     laid = f'<table class="{kind}">{head_row}<tbody>{rows}</tbody></table>'
-    return Block(f'<div class="scroll" role="region" tabindex="0" {named}>{laid}</div>', tabled=True)
+    return Block(f'<div class="scroll" role="group" tabindex="0" {named}>{laid}</div>', tabled=True)

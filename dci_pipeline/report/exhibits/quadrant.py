@@ -22,6 +22,8 @@ def quadrant(request: Request) -> Block:
     """
     x, y, parts = (str(request.option(name)) for name in ("x", "y", "parts"))
     frame = request.frame.drop_nulls([x, y, *([parts] if parts in request.frame.columns else [])])
+    if frame.is_empty():
+        return Block("")
     log, wide = bool(request.option("log")), request.wide(660, 320)
     names = _names(frame, x, y, int(request.option("named", _NAMED)), wide, log=log)
     rows = [

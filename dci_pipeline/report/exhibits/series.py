@@ -13,6 +13,8 @@ def series(request: Request) -> Block:
     panels = [
         _panel(request, column, first=at == 0) for at, column in enumerate(chosen) if column and _any(request, column)
     ]
+    if not panels:
+        return Block("")
     return Block(request.chart({**spec([]), "vconcat": panels, "spacing": 18}))
 
 

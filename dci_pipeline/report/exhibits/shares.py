@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from dci_pipeline.report.exhibits.block import Block, Request, spec
@@ -17,6 +18,8 @@ def shares(request: Request) -> Block:
     column = str(request.option("value"))
     write = request.writes(column)
     frame = request.frame.drop_nulls(column).sort(column, "source_name", descending=[True, False])
+    if frame.is_empty():
+        return Block("")
     if frame.height > _MOST or (frame[column] < 0).any() or frame[column].sum() > 1.0001:
         return _ranked(request, column)
     colours = steps(LIGHT.sequential[1:], max(frame.height, 2))[::-1]
@@ -68,7 +71,7 @@ def _ranked(request: Request, column: str) -> Block:
     from dci_pipeline.report.exhibits.bars import bars
 
     options = {**request.options, "level": column, "growth": request.option("growth")}
-    return bars(Request(**{**request.__dict__, "options": options}))
+    return bars(replace(request, options=options))
 
 
 def _dark(colour: str) -> bool:

@@ -49,7 +49,7 @@ def laid(request: Request, columns: Sequence[str], *, limit: int = 0) -> str:
         )
         text += f'<p class="rest">{rest}</p>'
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(request.label, quote=True)}">{text}</div>'
+        f'<div class="scroll" role="group" tabindex="0" aria-label="{escape(request.label, quote=True)}">{text}</div>'
     )
 
 
@@ -63,7 +63,7 @@ def _html(
     laid_out = laid_out.tab_stubhead(heads[stub])
     labels = {name: heads[name] for name in names[:-1]} | {column: request.head(column) for column in columns}
     laid_out = laid_out.cols_label(**labels).cols_align("right", columns=list(columns))
-    laid_out = laid_out.fmt(lambda text: text, columns=list(columns))  # the cells are HTML already
+    laid_out = laid_out.fmt(str, columns=list(columns))  # the cells are HTML already
     raw = _STYLE.sub("", laid_out.as_raw_html())
     found = _TABLE.search(raw)
     assert found is not None

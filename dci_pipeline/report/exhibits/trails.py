@@ -14,6 +14,8 @@ def trails(request: Request) -> Block:
     """Options: value: the column of ranks; marked: how many of those that moved most are coloured."""
     column = str(request.option("value"))
     frame = request.frame.drop_nulls(column)
+    if frame.is_empty():
+        return Block("")
     every = sorted(frame["period"].unique())
     ends = (
         frame.filter(pl.col("period").is_in([every[0], every[-1]]))
