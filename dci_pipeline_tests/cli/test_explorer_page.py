@@ -290,7 +290,7 @@ def test_six_places_at_most_are_compared(opened: Open) -> None:
 def test_a_running_year_is_called_provisional(opened: Open) -> None:
     page = opened("#lang=en&period=2019")
     assert "Provisional" in page.locator("h1").inner_text()
-    assert "covers 3 months only" in page.locator(".headline .sub").inner_text()
+    assert "Covers 3 months only" in page.locator(".headline .sub").inner_text()
     assert "Provisional" not in opened("#lang=en&period=2018").locator("h1").inner_text()
 
 

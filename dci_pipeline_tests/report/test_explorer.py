@@ -182,6 +182,7 @@ def test_the_manifest_says_what_there_is(work: Work, files: Files) -> None:
     assert [item["id"] for item in known["frequencies"]] == ["year", "half", "quarter"]
     assert known["frequencies"][0]["covered"] == [4, 4, 3]
     assert [node["id"] for node in known["nodes"]] == [node.node for node in work.framework.nodes]
+    assert all(node["types"] == known["types"] for node in known["nodes"])
     assert known["types"] == ["nation", "region", "town", "rest"]
     assert known["map"] is None
     east = next(place for place in known["places"] if place["code"] == "east")

@@ -27,6 +27,7 @@ export type TreeNode = Named & {
   parent: string | null;
   assumption: boolean;
   has: Record<string, string[]>;
+  types: string[];
 };
 
 /** How a kind of number is written; made by the program that writes the report, so that both word them alike. */
@@ -139,7 +140,7 @@ export async function loadManifest(): Promise<Manifest> {
   for (const theme of Object.values(style.themes)) {
     theme.config = JSON.parse(JSON.stringify(theme.config).replaceAll(JSON.stringify(style.font), JSON.stringify(font)));
     // A chart is described as one picture by the element around it.
-    theme.config.aria = false;
+    for (const part of ["mark", "axis", "legend", "title"]) theme.config[part] = { ...(theme.config[part] as object | undefined), aria: false };
   }
   return manifest;
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -72,10 +72,12 @@ def explorer_files(read: Read, framework: Framework, about: About, sheet: Sheet 
     there = {key for item in found for key in read(item.table, ("entity_type", "entity_code")).unique().iter_rows()}
     known = places(read, framework.nation, framework.entities, sorted(there))
     having: dict[str, dict[str, list[str]]] = {}
+    kinds: dict[str, dict[str, None]] = {}
     for item in found:
         tables = tuple(name for name in (item.table, item.contributions, item.uncertainty) if name is not None)
         for node, made in series(read, item, tables, known):
             having.setdefault(node, {})[item.id] = sorted(made["measures"])
+            kinds.setdefault(node, {}).update(dict.fromkeys(known.rows[at]["type"] for at in made["entities"]))
             yield script(f"{item.id}/{node}", made)
     for item in found:
         if item.contributions is not None:
@@ -84,7 +86,7 @@ def explorer_files(read: Read, framework: Framework, about: About, sheet: Sheet 
                 yield script(f"contributions/{item.id}/{parent}", made)
     if sheet is not None:
         yield script("map", {**sheet.maps.as_data(), "approval": sheet.approval})
-    yield script("manifest", manifest(framework, about, found, known, having, sheet))
+    yield script("manifest", manifest(framework, about, found, known, having, kinds, sheet))
 
 
 def explorable(framework: Framework) -> bool:
@@ -194,6 +196,7 @@ def manifest(
     found: Sequence[Frequency],
     known: Places,
     having: Mapping[str, Mapping[str, list[str]]],
+    kinds: Mapping[str, Iterable[str]],
     sheet: Sheet | None,
 ) -> dict[str, Any]:
     """What there is: the index, the release, periods, nodes in the order of the tree, entities, decimals."""
@@ -224,6 +227,7 @@ def manifest(
                 "en": node.name_en,
                 "assumption": node.assumption,
                 "has": having[node.node],
+                "types": list(kinds[node.node]),
             }
             for node in framework.nodes
             if node.node in having

@@ -62,6 +62,7 @@ export function spreads(found: Spread[], title: string, colours: Colours): Drawi
   return {
     spec: {
       ...frame(found.length),
+      padding: 8,
       encoding: { y: names, tooltip: [{ field: "name", type: "nominal", title: " " }, { field: "text", type: "nominal", title }] },
       layer: [
         { mark: { type: "rule", strokeWidth: 2, color: colours.accent }, encoding: { x: { ...x, field: "low" }, x2: { field: "high" } } },

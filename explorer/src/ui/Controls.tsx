@@ -6,12 +6,8 @@ import { keyOf, MEASURES, wholePeriod } from "../state";
 import type { View } from "./view";
 
 export function Controls({ view }: { view: View }) {
-  const { world, state, change, say, frequency, period, series } = view;
+  const { world, state, change, say, frequency, period, node } = view;
   const { manifest } = world;
-  const types = useMemo(
-    () => (series ? manifest.types.filter((type) => series.entities.some((entity) => manifest.places[entity]!.type === type)) : manifest.types),
-    [series],
-  );
   const groups = useMemo(() => {
     const held = new Set<number>();
     for (const place of manifest.places) if (place.type === state.type) place.groups?.forEach((group) => held.add(group));
@@ -48,7 +44,7 @@ export function Controls({ view }: { view: View }) {
       <div class="field">
         <label class="label" for="type">{say("entities")}</label>
         <select id="type" value={state.type} onChange={(event) => change({ type: event.currentTarget.value, within: "" })}>
-          {types.map((type) => <option key={type} value={type}>{typeName(type, state.lang)}</option>)}
+          {node.types.map((type) => <option key={type} value={type}>{typeName(type, state.lang)}</option>)}
         </select>
       </div>
       {groups.length > 0 && (

@@ -13,7 +13,7 @@ import { called, COLUMNS, figure } from "../model";
 import { MOST_SELECTED } from "../state";
 import { Table, useSorted } from "./Table";
 import { contributionTable, lineTable, rowTable } from "./tables";
-import { fileName, toggled, type View } from "./view";
+import { fileName, flags, toggled, type View } from "./view";
 
 const FORMS: Record<string, string> = Object.fromEntries(COLUMNS);
 
@@ -90,11 +90,14 @@ function Of({ view: { world, state, change, say, node, frequency }, of }: { view
 
 function TableHead({ view, sorted }: { view: View; sorted: ReturnType<typeof useSorted> }) {
   const { state, change, say } = view;
+  const told = [...new Set([...new Set(view.rows.map((row) => row.status))].flatMap((status) => flags(status, say)))];
   return (
     <header class="card-head">
       <div>
         <h2 id="table-title" tabIndex={-1}>{typeName(state.type, state.lang)}</h2>
-        <p class="sub" role="status">{say("found", { n: sorted.sorted.length })} · {say("source", { table: view.frequency.table })}</p>
+        <p class="sub" role="status">{say("found", { n: sorted.sorted.length })} · {say("source", { table: view.frequency.table })}
+          {told.map((flag) => <span key={flag}> · <b class="mark" aria-hidden="true">*</b> {flag}</span>)}
+        </p>
       </div>
       <div class="search">
         <label class="unseen" for="search">{say("search")}</label>

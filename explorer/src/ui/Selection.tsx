@@ -6,7 +6,7 @@ export function Selection({ view: { world, state, change, say, colours } }: { vi
   return (
     <section class="selection" aria-label={say("compare")}>
       <h2 class="label">{say("compare")}</h2>
-      {state.sel.length === 0 && <p class="sub">{say("compareHint")}</p>}
+      {state.sel.length === 0 && <p class="sub">{say(world.manifest.map ? "compareHint" : "compareHintNoMap")}</p>}
       <ul>
         {state.sel.map((key, at) => {
           const place = world.manifest.places[world.byKey.get(key)!]!;

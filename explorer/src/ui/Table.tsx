@@ -96,7 +96,7 @@ export function Table({ view, sorted: { shown, sorted, sorting } }: { view: View
   const first = items[0]?.start ?? 0;
   const last = total - (items.at(-1)?.end ?? 0);
   return (
-    <div class="rows" ref={box} role="region" aria-labelledby="table-title" tabIndex={sorted.length ? -1 : 0}>
+    <div class="rows" ref={box} role="region" aria-label={say("table")} tabIndex={sorted.length ? -1 : 0}>
       <table aria-rowcount={sorted.length + 1} onKeyDown={pressed}>
         <thead>
           <tr aria-rowindex={1}>
