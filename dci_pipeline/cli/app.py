@@ -36,8 +36,11 @@ from dci_pipeline.cli import (
     revisions,
     run,
     screen,
+    side_by_side,
     simulate,
     sql,
+    top,
+    trend,
     ui,
     verify,
 )
@@ -134,6 +137,9 @@ app.command(rich_help_panel=PATH, epilog=due.EXAMPLES)(due.due)
 app.command(rich_help_panel=PATH, epilog=run.EXAMPLES)(run.run)
 app.command(rich_help_panel=PATH, epilog=release.EXAMPLES)(release.release)
 app.command(rich_help_panel=LOOK, epilog=sql.EXAMPLES)(sql.sql)
+app.command(rich_help_panel=LOOK, epilog=top.EXAMPLES)(top.top)
+app.command(rich_help_panel=LOOK, epilog=trend.EXAMPLES)(trend.trend)
+app.command(rich_help_panel=LOOK, epilog=side_by_side.EXAMPLES)(side_by_side.compare)
 app.command(rich_help_panel=LOOK, epilog=explain.EXAMPLES)(explain.explain)
 app.command(rich_help_panel=LOOK, epilog=diff.EXAMPLES)(diff.diff)
 app.command(rich_help_panel=LOOK, epilog=revisions.EXAMPLES)(revisions.revisions)

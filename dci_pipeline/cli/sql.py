@@ -78,7 +78,7 @@ def sql(
     if query == "-":
         query = sys.stdin.read()
     layout = Layout(settings.warehouse, name)
-    with _connected(_then(layout, as_of) if as_of else _now(layout), name) as connection, _understood():
+    with connected(_then(layout, as_of) if as_of else published_file(layout), name) as connection, understood():
         if describe is not None:
             _describe(connection, describe)
         elif query is None or not query.strip():
@@ -87,7 +87,7 @@ def sql(
             _answer(connection, query, as_csv=as_csv, as_json=as_json, parquet=parquet, limit=limit)
 
 
-def _now(layout: Layout) -> Path:
+def published_file(layout: Layout) -> Path:
     """What is published, as a file of this machine."""
     from dci_pipeline.warehouse.published import opened
 
@@ -115,7 +115,7 @@ def _then(layout: Layout, day: str) -> Path:
 
 
 @contextmanager
-def _connected(path: Path, index: str) -> Iterator[DuckDBPyConnection]:
+def connected(path: Path, index: str) -> Iterator[DuckDBPyConnection]:
     import duckdb
 
     try:
@@ -137,7 +137,7 @@ def _connected(path: Path, index: str) -> Iterator[DuckDBPyConnection]:
 
 
 @contextmanager
-def _understood() -> Iterator[None]:
+def understood() -> Iterator[None]:
     """DuckDB's own words on a query that fails."""
     import duckdb
 

@@ -144,7 +144,9 @@ def _run(
             # Nothing was done for a period that is held back: its last good partition stands as it was.
             continue
         key = partitions.key(period) if period else None
-        yield events.materialised(context, work.warehouse.layout, step, outcome, key=key, tags=tags)
+        # A run over many periods is looked at in its last.
+        shown = period == wanted[-1]
+        yield events.materialised(context, work, step, outcome, key=key, tags=tags, shown=shown)
         for evaluation in events.evaluations(context, outcome, key=key):
             # Logged, not yielded: a yielded failure of a blocking check fails the step, whichever partition it is of.
             context.log_event(evaluation)  # pyright: ignore[reportArgumentType] - taken, but not in the annotation

@@ -7,6 +7,8 @@ range, also those held back, all with one data version. There is no public way t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster._core.definitions.data_version import (
@@ -23,7 +25,7 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dci_pipeline.defs import metadata
 from dci_pipeline.warehouse.layout import Layout
 from dci_pipeline.warehouse.stamps import code_version
-from dci_pipeline.work import Outcome, Step
+from dci_pipeline.work import Outcome, Step, Work
 
 # Metadata of an output: its events were emitted in the body, the engine adds none.
 OWN_EVENTS = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
@@ -51,22 +53,28 @@ def inputs(context: dg.AssetExecutionContext, keys: list[dg.AssetKey]) -> dict[s
 
 def materialised(
     context: dg.AssetExecutionContext,
-    layout: Layout,
+    work: Work,
     step: Step,
     outcome: Outcome,
     *,
     key: str | None,
     tags: dict[str, str],
+    shown: bool,
 ) -> dg.AssetMaterialization:
-    """The materialisation of one partition, with its own rows, data version and facts."""
-    rows = outcome.rows if outcome.rows >= 0 else _rows_before(context, key, outcome.data_version)
+    """The materialisation of one partition, with its own rows, data version and facts; `shown`: with a picture."""
+    before = _same_before(context, key, outcome) if outcome.rows < 0 or outcome.state == "unchanged" else {}
+    rows = outcome.rows if outcome.rows >= 0 else int(str(before[_ROWS].value)) if _ROWS in before else -1
     # The UI draws the lineage of columns from the last materialisation, not from the definition.
     defined = context.assets_def.metadata_by_key[context.asset_key]
     drawn = {name: defined[name] for name in (metadata.LINEAGE,) if name in defined}
     return dg.AssetMaterialization(
         asset_key=context.asset_key,
         partition=key,
-        metadata={**metadata.of_outcome(layout, step, outcome, rows=rows), **drawn},
+        metadata={
+            **metadata.of_outcome(work.warehouse.layout, step, outcome, rows=rows),
+            **(_glance(context, work, step, outcome, before) if shown else {}),
+            **drawn,
+        },
         tags={**tags, DATA_VERSION_TAG: outcome.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"},
     )
 
@@ -117,13 +125,28 @@ def evaluations(
     ]
 
 
-def _rows_before(context: dg.AssetExecutionContext, key: str | None, data_version: str) -> int:
-    """The row count last recorded for this very content: a step that had nothing to do has not counted."""
+def _glance(
+    context: dg.AssetExecutionContext, work: Work, step: Step, outcome: Outcome, before: Mapping[str, dg.MetadataValue]
+) -> dict[str, dg.MetadataValue]:
+    """What the table looks like: drawn anew unless it is what it was. What cannot be drawn is no reason to fail."""
+    if metadata.GLANCE in before:
+        return {metadata.GLANCE: before[metadata.GLANCE]}
+    try:
+        return metadata.of_glance(work, step, outcome.period)
+    except Exception as error:
+        context.log.warning(f"{'/'.join(step.key)} {outcome.period or ''}: nothing to look at: {error}")
+        return {}
+
+
+def _same_before(
+    context: dg.AssetExecutionContext, key: str | None, outcome: Outcome
+) -> Mapping[str, dg.MetadataValue]:
+    """The metadata last recorded for this very content: a step that had nothing to do has not counted."""
     last = _last(context, key)
     before = last.asset_materialization if last else None
-    if before is None or (before.tags or {}).get(DATA_VERSION_TAG) != data_version or _ROWS not in before.metadata:
-        return -1
-    return int(str(before.metadata[_ROWS].value))
+    if before is None or (before.tags or {}).get(DATA_VERSION_TAG) != outcome.data_version:
+        return {}
+    return before.metadata
 
 
 def _last(context: dg.AssetExecutionContext, key: str | None) -> dg.EventLogRecord | None:

@@ -12,9 +12,10 @@ from dci_pipeline.framework import Framework
 from dci_pipeline.lineage import lineage
 from dci_pipeline.periods import Period
 from dci_pipeline.warehouse.layout import Layout
-from dci_pipeline.work import CheckResult, Outcome, Step
+from dci_pipeline.work import CheckResult, Outcome, Step, Work
 
 LINEAGE = "dagster/column_lineage"
+GLANCE = "at a glance"
 
 Plain = str | int | float | bool | None
 
@@ -68,6 +69,14 @@ def of_outcome(layout: Layout, step: Step, outcome: Outcome, *, rows: int) -> di
         if value is not None and value != "":
             found[name] = _fact(name, value)
     return found
+
+
+def of_glance(work: Work, step: Step, period: Period | None) -> dict[str, dg.MetadataValue]:
+    """A picture of one partition and its leading rows; nothing for a table that is not looked at, or has no rows."""
+    from dci_pipeline.glances import glance, has_glance
+
+    found = glance(work, step, period) if has_glance(step) else None
+    return {} if found is None else {GLANCE: dg.MetadataValue.md(found.markdown)}
 
 
 def of_check(check: CheckResult) -> dict[str, dg.MetadataValue]:

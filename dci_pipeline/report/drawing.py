@@ -5,6 +5,7 @@ The same specification gives the same bytes. Nothing is fetched: data stands in 
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -67,6 +68,18 @@ def _short(path: str, grid: int) -> str:
 def png(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, *, scale: float = 2.0) -> bytes:
     """The chart as PNG, `scale` pixels per unit of its size. Raises as `svg` does."""
     return _drawn("vegalite_to_png", spec, theme, scale=scale)
+
+
+def small_png(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, *, scale: float = 1.5, colours: int = 24) -> bytes:
+    """The chart as PNG with a palette of so many colours: a tenth of the bytes. Raises as `svg` does."""
+    if find_spec("PIL") is None:
+        raise _missing("pillow", "what makes pictures small")
+    from PIL import Image
+
+    drawn = Image.open(io.BytesIO(png(spec, theme, scale=scale))).convert("RGB")
+    small = io.BytesIO()
+    drawn.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 def font_folder() -> str:

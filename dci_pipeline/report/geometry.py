@@ -79,7 +79,7 @@ class Sheet:
 
     @property
     def height(self) -> float:
-        return (self.main[3] - self.main[1]) * self.units
+        return float((self.main[3] - self.main[1]) * self.units)
 
     def place(self, points: Points) -> Points:
         """Kilometres of the main map to units, y downwards."""
@@ -113,7 +113,12 @@ def sheet(bounds: tuple[float, float, float, float], albers: Albers, inset: Inse
     middle = albers(np.array([(albers.meridian, inset.south)]))[0, 1]
     window = (corners[:, 0].min(), min(corners[:, 1].min(), middle), corners[:, 0].max(), corners[:, 1].max())
     shift = (x1 - window[2] * inset.scale, edge - window[1] * inset.scale)
-    return Sheet((x0, edge, x1, y1), cast("Any", tuple(map(float, window))), inset.scale, shift)
+    return Sheet(
+        (x0, float(edge), x1, y1),
+        cast("Any", tuple(map(float, window))),
+        inset.scale,
+        (float(shift[0]), float(shift[1])),
+    )
 
 
 def outlines(texts: Mapping[str, list[str]], albers: Albers) -> Areas:
@@ -170,7 +175,7 @@ def on_sheet(areas: Areas, made: Sheet, detail: Detail) -> Areas:
     """Areas in units: cut at the main map's edge, with what the inset shows of them added as further parts."""
     shapely = _shapely()
     edge = shapely.box(*made.main)
-    main = shapely.intersection(areas, edge)
+    main = _polygons(shapely.intersection(areas, edge))
     if made.window is None:
         return _transform(main, made.place)
     inset = shapely.intersection(areas, shapely.box(*made.window))

@@ -45,6 +45,7 @@ FORMATS: dict[str, Form] = {
         # A difference of two fractions, and the same already in hundredths.
         Form("fraction_points", 100.0, 1, {"zh": "", "en": ""}, {"zh": "个百分点", "en": f"{_NBSP}pp"}, d3=",.1f"),
         Form("percentage_points", 1.0, 1, {"zh": "", "en": ""}, {"zh": "个百分点", "en": f"{_NBSP}pp"}, d3=",.1f"),
+        Form("percent", 1.0, 1, {"zh": "%", "en": f"{_NBSP}%"}, d3=",.1f"),
         Form("rank", decimals=0, d3="d"),
         Form("places", decimals=0, d3="+d"),
         Form("count", decimals=0, d3=",d"),
@@ -66,7 +67,9 @@ _UNITS = {
     "fraction": "fraction",
     "fraction (pp": "fraction_points",
     "percentage points": "percentage_points",
+    "percent": "percent",
     "rank": "rank",
+    "ranks": "places",
     "places": "places",
     "count": "count",
     "year": "year",
@@ -98,6 +101,13 @@ _WORDS = {
 def form_of(unit: str) -> Form:
     """The form of a unit; an amount in any other unit is written as large as it is."""
     return FORMATS[_longest(unit, _UNITS) or "amount"]
+
+
+def column_unit(unit: str, kind: str = "number") -> str:
+    """The unit of a contract's column as the functions here know it: there, places are counted and ranks gained."""
+    if unit == "places" or (kind == "integer" and form_of(unit).form == "amount"):
+        return "count"
+    return unit
 
 
 def unit_label(unit: str, lang: str) -> str:

@@ -30,7 +30,7 @@ def explain(
     or a year; kind: an entity type, where a name is of several; rows_of_place: also how many rows of each delivery are
     the entity's own. Raises Finding for what is not known, with the nearest names, and Held for what is not published.
     """
-    wanted = _node(work, node)
+    wanted = named_node(work, node)
     span = published_span(work, named_period(work, period))
     named = register(work).find(place, kind=kind)
     published, members = published_rows(work, span, named, wanted), _members(work, span, named, wanted)
@@ -88,7 +88,7 @@ def register(work: Work) -> Register:
     )
 
 
-def _node(work: Work, name: str | None) -> Node:
+def named_node(work: Work, name: str | None) -> Node:
     by_node = work.framework.by_node
     if name is None:
         # The tree with the most in it is what an index is about.

@@ -78,6 +78,10 @@ class Register:
             )
         return chosen[0]
 
+    def every(self) -> list[Named]:
+        """Everything that has a name."""
+        return [*_rows(self.places), *_rows(self.groups), self.nation]
+
     def _exactly(self, text: str) -> list[Named]:
         wanted = plain(text)
         by_alias = self.aliases.filter(_plain_column("alias") == wanted)["place"].implode()

@@ -180,6 +180,16 @@ def test_a_month_s_page_shows_its_rows_and_its_file(page: Page, launched: Launch
     shows(page, "marts/index_month/year=2018/month=04/part.parquet")
 
 
+def test_a_month_s_page_shows_a_picture_and_the_leading_rows(page: Page) -> None:
+    page.goto("/assets/dci/marts/index_month?view=partitions&partition=2018-04")
+    page.get_by_text("at a glance").first.wait_for()
+    page.get_by_text("Show Markdown").first.click()
+    picture = page.get_by_role("dialog").get_by_role("img", name="index_month 2018-04")
+    picture.wait_for()
+    assert picture.evaluate("image => image.complete && image.naturalWidth") > 400
+    assert page.get_by_role("dialog").locator("table tr").count() > 4
+
+
 def test_the_overview_shows_the_contract_s_columns(page: Page) -> None:
     page.goto("/assets/dci/marts/index_month?view=overview")
     shows(page, "composite_points")
