@@ -18,7 +18,8 @@ from dci_pipeline import refresh
 from dci_pipeline.framework import EntityType
 from dci_pipeline.periods import parse_span
 from dci_pipeline.report.explorer.columns import decoded, encoded
-from dci_pipeline.report.explorer.files import About, explorer_files, script
+from dci_pipeline.report.explorer.files import explorer_files, script
+from dci_pipeline.report.explorer.manifest import About
 from dci_pipeline.report.explorer.measures import MEASURES
 from dci_pipeline.report.explorer.places import places
 from dci_pipeline.warehouse.explorer import of_database

@@ -63,7 +63,11 @@ const rankChange = (series: Series): Values | undefined =>
   series.measures.get("rank_change") ?? series.measures.get("rank_change_yoy");
 
 export const has = (series: Series, measure: string): boolean =>
-  measure === "share" ? series.measures.has("points") : measure === "rank_change" ? !!rankChange(series) : series.measures.has(measure);
+  measure === "share"
+    ? series.measures.has("points")
+    : measure === "rank_change"
+      ? !!rankChange(series)
+      : series.measures.has(measure);
 
 /** The rows of one type of place in one period, as far as they match the search and lie within the group chosen. */
 export function rows(series: Series, world: World, state: State, period: number): Row[] {

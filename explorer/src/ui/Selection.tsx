@@ -13,14 +13,27 @@ export function Selection({ view: { world, state, change, say, colours } }: { vi
           const name = calledInFull(place, state.lang);
           return (
             <li key={key}>
-              <span class="swatch" style={{ background: colours.categorical[at] }} />{name}
-              <button type="button" aria-label={say("remove", { name })} onClick={() => change({ sel: toggled(state.sel, key) })}>×</button>
+              <span class="swatch" style={{ background: colours.categorical[at] }} />
+              {name}
+              <button
+                type="button"
+                aria-label={say("remove", { name })}
+                onClick={() => change({ sel: toggled(state.sel, key) })}
+              >
+                ×
+              </button>
             </li>
           );
         })}
       </ul>
-      {state.sel.length > 1 && <button type="button" class="quiet" onClick={() => change({ sel: [] })}>{say("clearAll")}</button>}
-      <p class="sub" role="status">{state.sel.length === MOST_SELECTED ? say("full") : ""}</p>
+      {state.sel.length > 1 && (
+        <button type="button" class="quiet" onClick={() => change({ sel: [] })}>
+          {say("clearAll")}
+        </button>
+      )}
+      <p class="sub" role="status">
+        {state.sel.length === MOST_SELECTED ? say("full") : ""}
+      </p>
     </section>
   );
 }
