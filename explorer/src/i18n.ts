@@ -70,6 +70,7 @@ const WORDS = {
   imputed_share_short: ["估算", "Estim."],
   name_short: ["名称", "Name"],
   noData: ["无数据", "no data"],
+  outside: ["范围外或无数据", "outside, or no data"],
   approval: ["审图号：{number}", "Map approval number: {number}"],
   noApproval: ["未提供审图号", "No map approval number given"],
   mapSource: ["{source}", "{source}"],

@@ -13,7 +13,10 @@ export type Shown = {
   decimals: number | null;
   noData: string;
   approval: string;
+  /** What is looked at: corners in the plane of the map; all of it without. */
+  box: Box | null;
 };
+export type Box = [number, number, number, number];
 export type Mapped = { drawing: Drawing; classes: Classes };
 
 /** The map of some rows: of areas of their own type, or of the areas of their members. */
@@ -121,21 +124,21 @@ function areas(
   const shape = (colour: unknown) => ({
     data: feature("areas"),
     transform: lookup,
-    mark: { type: "geoshape", stroke: null, cursor: "pointer" },
+    mark: { type: "geoshape", stroke: null, cursor: "pointer", clip: true },
     encoding: { fill: colour, tooltip },
   });
   const layers = (colour: unknown) => [
     shape(colour),
     ...lines
-      .filter(([name]) => names.includes(name))
+      .filter(([name]) => names.includes(name) && !(shown.box && (name === "lines" || name === "frame")))
       .map(([name, stroke, strokeWidth]) => ({
         data: feature(name),
-        mark: { type: "geoshape", fill: null, stroke, strokeWidth, strokeJoin: "round" },
+        mark: { type: "geoshape", fill: null, stroke, strokeWidth, strokeJoin: "round", clip: true },
       })),
     {
       data: feature("areas"),
       transform: [...lookup, { filter: "datum.chosen" }],
-      mark: { type: "geoshape", fill: null, stroke: colours.ink, strokeWidth: 2, strokeJoin: "round" },
+      mark: { type: "geoshape", fill: null, stroke: colours.ink, strokeWidth: 2, strokeJoin: "round", clip: true },
     },
     ...notes(file, shown, colours, lang),
   ];
@@ -143,7 +146,7 @@ function areas(
     width: "container",
     height,
     autosize: { type: "fit", contains: "padding" },
-    projection: { type: "identity" },
+    projection: projection(shown.box),
     config: { padding: 0 },
   };
   const legend = {
@@ -168,6 +171,24 @@ function areas(
     },
     data: Object.fromEntries(names.map((name) => [`${layer}-${name}`, topology])),
   };
+}
+
+/** The whole map, or one part of it that fills the frame. */
+function projection(box: Box | null): Record<string, unknown> {
+  if (!box) return { type: "identity" };
+  const [x0, y0, x1, y1] = box;
+  const scale = `min(width / ${x1 - x0}, height / ${y1 - y0})`;
+  const translate = `[width / 2 - ${(x0 + x1) / 2} * ${scale}, height / 2 - ${(y0 + y1) / 2} * ${scale}]`;
+  return { type: "identity", scale: { expr: scale }, translate: { expr: translate } };
+}
+
+/** Corners around the members of a group, with a margin. */
+export function boxOf(centres: [number, number][]): Box | null {
+  if (!centres.length) return null;
+  const [xs, ys] = [centres.map(([x]) => x), centres.map(([, y]) => y)];
+  const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const margin = 34 + 0.2 * Math.max(x1 - x0, y1 - y0);
+  return [x0 - margin, y0 - margin, x1 + margin, y1 + margin];
 }
 
 function points(shown: Shown, file: MapFile, colours: Colours, height: number): Record<string, unknown> {
@@ -219,7 +240,7 @@ function notes(file: MapFile, shown: Shown, colours: Colours, lang: Lang): unkno
     mark: { ...text, fontSize: 10 },
     encoding: { text: { value: shown.approval }, x: { value: 0 }, y: { value: "height" } },
   };
-  if (!file.inset) return [slot];
+  if (!file.inset || shown.box) return [slot];
   const said = file.inset[lang];
   return [
     slot,

@@ -64,7 +64,7 @@ export function Panels({ view }: { view: View }) {
             <Legend
               classes={mapped.classes}
               none={view.colours.no_data}
-              noData={say("noData")}
+              noData={say(state.within || state.q ? "outside" : "noData")}
               title={say(state.measure as "points")}
             />
             {view.map.source[state.lang] && (

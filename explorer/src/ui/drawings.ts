@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { bars, type Part, spreads, waterfall } from "../charts/bars";
 import type { Drawing } from "../charts/Chart";
 import { type Line, lines } from "../charts/lines";
-import { map, type Mapped } from "../charts/map";
+import { boxOf, map, type Mapped } from "../charts/map";
 import { value } from "../data";
 import { figures, periodName } from "../format";
 import { called, COLUMNS, figure } from "../model";
@@ -32,13 +32,21 @@ export function useMap(view: View): Mapped | null {
     if (!file || !rows.length) return null;
     const form = FORMS[state.measure]!;
     const style = world.manifest.style.numbers[form]!;
+    const group = state.within ? world.byKey.get(state.within) : undefined;
     const shown = {
       measure: state.measure,
       title: say(state.measure as "points"),
       form,
       scale: style.scale,
-      noData: say("noData"),
+      noData: say(state.within || state.q ? "outside" : "noData"),
       decimals: state.measure === "share" ? 2 : style.decimals,
+      box: group
+        ? boxOf(
+            world.manifest.places.flatMap((place) =>
+              place.groups?.includes(group) && file.centres[place.code] ? [file.centres[place.code]!] : [],
+            ),
+          )
+        : null,
       approval: file.approval ? say("approval", { number: file.approval }) : say("noApproval"),
     };
     return map(
