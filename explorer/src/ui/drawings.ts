@@ -60,7 +60,7 @@ export function useMap(view: View): Mapped | null {
       write,
       narrow ? 330 : 446,
     );
-  }, [rows, state.measure, state.sel, colours, state.lang, file, narrow]);
+  }, [rows, state.measure, state.sel.join(), colours, state.lang, file, narrow]);
 }
 
 function useNarrow(): boolean {
