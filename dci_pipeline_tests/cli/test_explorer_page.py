@@ -289,6 +289,24 @@ def test_six_places_at_most_are_compared(opened: Open) -> None:
     assert page.locator(".selection li").count() == 0
 
 
+def test_places_stand_side_by_side(opened: Open, world: World, tmp_path: Path) -> None:
+    page = opened("#lang=en&freq=month&period=2019-03&sel=city:510100,province:510000")
+    heads = page.locator("#comparison thead th").all_inner_texts()
+    assert [head.strip() for head in heads] == ["Chengdu", "Sichuan"]
+    with page.expect_download() as download:
+        page.locator("#comparison").get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "rows.csv")
+    rows = list(csv.DictReader((tmp_path / "rows.csv").open(encoding="utf-8-sig", newline="")))
+    expected = published(
+        world,
+        "SELECT entity_code, rank FROM index_month WHERE entity_code IN ('510100', '510000') "
+        "AND node = 'dci' AND month = '2019-03-01' ORDER BY 1 DESC",
+    )
+    assert [(row["entity_code"], int(row["rank"])) for row in rows] == expected
+    page.get_by_role("button", name="Remove Sichuan").click()
+    assert page.locator("#comparison").count() == 0
+
+
 def test_a_running_year_is_called_provisional(opened: Open) -> None:
     page = opened("#lang=en&period=2019")
     assert "Provisional" in page.locator("h1").inner_text()

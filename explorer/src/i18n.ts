@@ -35,6 +35,7 @@ const WORDS = {
   clearAll: ["全部清除", "Clear all"],
   remove: ["移除{name}", "Remove {name}"],
   compare: ["比较", "Compare"],
+  comparison: ["并列比较", "Side by side"],
   compareHint: [
     "在表格或地图中选择至多六个对象进行比较；未选择时显示全国。",
     "Choose up to six places in the table or on the map to compare them; until then the nation is shown.",

@@ -6,6 +6,7 @@ import { periodName } from "../format";
 import { typeName } from "../i18n";
 import { called } from "../model";
 import { MOST_SELECTED } from "../state";
+import { Comparison } from "./Comparison";
 import { chosen, rankable, useLines, useMap, useParts, useSpread } from "./drawings";
 import { Table, useSorted } from "./Table";
 import { contributionTable, lineTable, rowTable } from "./tables";
@@ -77,6 +78,7 @@ export function Panels({ view }: { view: View }) {
           <Table view={view} sorted={sorted} />
         </section>
       </div>
+      <Comparison view={view} subtitle={`${when} · ${source}`} />
       <div class="grid">
         <Card
           {...card}
