@@ -128,7 +128,7 @@ def _release(
 def _explorer(work: Work, ready: Path, name: str, vintage: date) -> None:
     """The page to look around in the release, beside its tables."""
     from dci_pipeline.map_files import read_maps
-    from dci_pipeline.report.explorer.files import About, Sheet, explorable
+    from dci_pipeline.report.explorer.manifest import About, Sheet, explorable
     from dci_pipeline.settings import map_approval
     from dci_pipeline.warehouse.explorer import of_release, write_explorer
 

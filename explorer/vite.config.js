@@ -9,7 +9,11 @@ const out = join(here, "../dci_pipeline/report/explorer/built");
 const SOURCES = ["package.json", "package-lock.json", "tsconfig.json", "vite.config.js", "src", "public"];
 
 const files = (path) =>
-  statSync(path).isDirectory() ? readdirSync(path).sort().flatMap((name) => files(join(path, name))) : [path];
+  statSync(path).isDirectory()
+    ? readdirSync(path)
+        .sort()
+        .flatMap((name) => files(join(path, name)))
+    : [path];
 const sha256 = (path) => createHash("sha256").update(readFileSync(path)).digest("hex");
 
 /** What was built from what: a test compares both sides, so that neither changes without the other. */
@@ -19,7 +23,10 @@ const recorded = {
     writeFileSync(join(out, "licences.txt"), licences());
     const of = (root, names) =>
       Object.fromEntries(
-        names.flatMap((name) => files(join(root, name))).map((path) => [relative(root, path), sha256(path)]).sort(),
+        names
+          .flatMap((name) => files(join(root, name)))
+          .map((path) => [relative(root, path), sha256(path)])
+          .sort(),
       );
     const built = readdirSync(out).filter((name) => name !== "build.json");
     writeFileSync(
@@ -68,7 +75,13 @@ export default defineConfig({
     rolldownOptions: {
       onwarn: (warning, warn) => warning.code === "MODULE_LEVEL_DIRECTIVE" || warn(warning),
     },
-    lib: { entry: "src/main.tsx", formats: ["iife"], name: "dciExplorer", fileName: () => "explorer.js", cssFileName: "explorer" },
+    lib: {
+      entry: "src/main.tsx",
+      formats: ["iife"],
+      name: "dciExplorer",
+      fileName: () => "explorer.js",
+      cssFileName: "explorer",
+    },
   },
   define: { "process.env.NODE_ENV": '"production"' },
 });

@@ -18,7 +18,7 @@ from dci_pipeline.cli.run import here
 from dci_pipeline.findings import Finding
 
 if TYPE_CHECKING:
-    from dci_pipeline.report.explorer.files import Sheet
+    from dci_pipeline.report.explorer.manifest import Sheet
     from dci_pipeline.warehouse.layout import Layout
     from dci_pipeline.warehouse.release_files import Release
     from dci_pipeline.work import Work
@@ -69,7 +69,7 @@ def explore(*, out: Out = None, release: OfRelease = None, open_: Open = False, 
 
 
 def _write(folder: Path, work: Work, found: Release | None, told: Callable[[str], None]) -> None:
-    from dci_pipeline.report.explorer.files import About
+    from dci_pipeline.report.explorer.manifest import About
     from dci_pipeline.warehouse.explorer import of_database, of_release, write_explorer
     from dci_pipeline.work import Work as Opened
 
@@ -89,7 +89,7 @@ def _write(folder: Path, work: Work, found: Release | None, told: Callable[[str]
 def _sheet(work: Work) -> Sheet | None:
     """The map of the index, where it has one."""
     from dci_pipeline.map_files import read_maps
-    from dci_pipeline.report.explorer.files import Sheet
+    from dci_pipeline.report.explorer.manifest import Sheet
     from dci_pipeline.settings import map_approval
 
     maps = read_maps(work)

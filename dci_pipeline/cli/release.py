@@ -94,6 +94,7 @@ def said(diff: dict[str, Any]) -> None:
 
 def _where(made: Made) -> None:
     release = made.release
+    page = release.folder / "explorer" / "index.html"
     size = sum(path.stat().st_size for path in release.folder.rglob("*") if path.is_file())
     screen.show(
         f"Release {release.id} of {release.vintage}",
@@ -102,6 +103,7 @@ def _where(made: Made) -> None:
             ["tables", here(release.folder / "tables")],
             ["in one file", here(release.database)],
             ["what changed", here(release.folder / "CHANGES.md")],
+            *([["to look around in", here(page)]] if page.is_file() else []),
             ["description", here(release.folder / "datapackage.json")],
             ["bytes", f"{size:,}"],
         ],

@@ -10,7 +10,8 @@ import polars as pl
 
 from dci_pipeline import report
 from dci_pipeline.framework import Framework
-from dci_pipeline.report.explorer.files import About, Sheet, explorer_files
+from dci_pipeline.report.explorer.files import explorer_files
+from dci_pipeline.report.explorer.manifest import About, Sheet
 from dci_pipeline.report.explorer.places import Read
 from dci_pipeline.warehouse.release_files import TABLES
 

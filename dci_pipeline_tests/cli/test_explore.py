@@ -1,4 +1,4 @@
-"""`dci explore` as a person uses it, the explorer in a release, and that the page is built from the sources there are."""
+"""`dci explore` as a person uses it, the explorer in a release, and the page built from the sources there are."""
 
 from __future__ import annotations
 

@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from dci_pipeline import refresh
 from dci_pipeline.map_files import read_maps
-from dci_pipeline.report.explorer.files import About, Sheet
+from dci_pipeline.periods import parse_span
+from dci_pipeline.report.explorer.manifest import About, Sheet
 from dci_pipeline.warehouse.explorer import of_database, write_explorer
 from dci_pipeline.work import Work
 from dci_pipeline_tests.conftest import World
-from dci_pipeline_tests.defs.test_ui import ARGUMENTS, browser, chromium
+from dci_pipeline_tests.defs.test_ui import browser, chromium
+from dci_pipeline_tests.small_worlds import FIRST, Towns, drawn, land
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["browser", "chromium"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
-assert ARGUMENTS
 
 APPROVAL = "GS(2026)1号"
 Open = Callable[..., "Page"]
@@ -287,10 +289,28 @@ def test_six_places_at_most_are_compared(opened: Open) -> None:
     assert page.locator(".selection li").count() == 0
 
 
+def test_places_stand_side_by_side(opened: Open, world: World, tmp_path: Path) -> None:
+    page = opened("#lang=en&freq=month&period=2019-03&sel=city:510100,province:510000")
+    heads = page.locator("#comparison thead th").all_inner_texts()
+    assert [head.strip() for head in heads] == ["Chengdu", "Sichuan"]
+    with page.expect_download() as download:
+        page.locator("#comparison").get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "rows.csv")
+    rows = list(csv.DictReader((tmp_path / "rows.csv").open(encoding="utf-8-sig", newline="")))
+    expected = published(
+        world,
+        "SELECT entity_code, rank FROM index_month WHERE entity_code IN ('510100', '510000') "
+        "AND node = 'dci' AND month = '2019-03-01' ORDER BY 1 DESC",
+    )
+    assert [(row["entity_code"], int(row["rank"])) for row in rows] == expected
+    page.get_by_role("button", name="Remove Sichuan").click()
+    assert page.locator("#comparison").count() == 0
+
+
 def test_a_running_year_is_called_provisional(opened: Open) -> None:
     page = opened("#lang=en&period=2019")
     assert "Provisional" in page.locator("h1").inner_text()
-    assert "covers 3 months only" in page.locator(".headline .sub").inner_text()
+    assert "Covers 3 months only" in page.locator(".headline .sub").inner_text()
     assert "Provisional" not in opened("#lang=en&period=2018").locator("h1").inner_text()
 
 
@@ -332,6 +352,7 @@ def test_every_chart_can_be_had_as_a_picture(opened: Open, card: str, tmp_path: 
         assert content.startswith(begins) and len(content) > 3000
     text = (tmp_path / f"{card}.svg").read_text(encoding="utf-8")
     assert page.locator(f"#{card}-title").inner_text() in text
+    assert "2019-03" in text and "index_year" in text
     if card == "map":
         assert APPROVAL in text and page.locator("#map .source").is_visible()
     if "DCI_SCREENSHOTS" in os.environ:
@@ -355,6 +376,25 @@ def test_names_that_would_run_do_not(opened: Open, folder: Path, tmp_path: Path)
     download.value.save_as(saved)
     (row,) = csv.DictReader(saved.open(encoding="utf-8-sig", newline=""))
     assert row["name_en"] == "'" + hostile
+
+
+def test_an_index_of_quarters_without_a_map(opened: Open, tmp_path: Path) -> None:
+    quarters = parse_span("2018Q1:2019Q4", "quarter")
+    values = drawn(quarters)
+    work = Towns([FIRST], quarters, values).write(tmp_path)
+    land(work, tmp_path / "sent", values, quarters)
+    refresh.run_direct(work, quarters)
+    with duckdb.connect(str(work.warehouse.layout.catalogue), read_only=True) as connection:
+        write_explorer(tmp_path / "page", of_database(connection), work.framework, About(None, None), None)
+    page = opened("#lang=en&freq=quarter&node=pay", at=tmp_path / "page", height=2000)
+    assert page.locator("h1").inner_text().startswith("Pay Q4 2019")
+    assert page.locator("#map").count() == 0 and page.locator(".release").inner_text().startswith("current tables")
+    assert sorted(names(page)) == ["T1", "T2", "T3", "T4", "T5", "T6"]
+    page.get_by_role("button", name="Previous period").click()
+    page.locator("#within").select_option("region:west")
+    ready(page)
+    assert sorted(names(page)) == ["T4", "T5", "T6"]
+    assert page.locator("h1").inner_text().startswith("Pay Q3 2019")
 
 
 def test_a_folder_in_pieces_says_so(chromium: Browser, folder: Path, tmp_path: Path) -> None:

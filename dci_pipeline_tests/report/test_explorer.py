@@ -18,7 +18,8 @@ from dci_pipeline import refresh
 from dci_pipeline.framework import EntityType
 from dci_pipeline.periods import parse_span
 from dci_pipeline.report.explorer.columns import decoded, encoded
-from dci_pipeline.report.explorer.files import About, explorer_files, script
+from dci_pipeline.report.explorer.files import explorer_files, script
+from dci_pipeline.report.explorer.manifest import About
 from dci_pipeline.report.explorer.measures import MEASURES
 from dci_pipeline.report.explorer.places import places
 from dci_pipeline.warehouse.explorer import of_database
@@ -182,6 +183,7 @@ def test_the_manifest_says_what_there_is(work: Work, files: Files) -> None:
     assert [item["id"] for item in known["frequencies"]] == ["year", "half", "quarter"]
     assert known["frequencies"][0]["covered"] == [4, 4, 3]
     assert [node["id"] for node in known["nodes"]] == [node.node for node in work.framework.nodes]
+    assert all(node["types"] == known["types"] for node in known["nodes"])
     assert known["types"] == ["nation", "region", "town", "rest"]
     assert known["map"] is None
     east = next(place for place in known["places"] if place["code"] == "east")

@@ -27,15 +27,28 @@ export type TreeNode = Named & {
   parent: string | null;
   assumption: boolean;
   has: Record<string, string[]>;
+  types: string[];
 };
 
 /** How a kind of number is written; made by the program that writes the report, so that both word them alike. */
 export type Form = { scale: number; decimals: number | null; after: Partial<Named>; said: Partial<Named>; d3: string };
 
 export type Colours = {
-  surface: string; raised: string; ink: string; muted: string; line: string; grid: string; accent: string; focus: string;
-  rise: string; fall: string; no_data: string; border: string;
-  categorical: string[]; sequential: string[]; diverging: string[];
+  surface: string;
+  raised: string;
+  ink: string;
+  muted: string;
+  line: string;
+  grid: string;
+  accent: string;
+  focus: string;
+  rise: string;
+  fall: string;
+  no_data: string;
+  border: string;
+  categorical: string[];
+  sequential: string[];
+  diverging: string[];
   config: Record<string, unknown>;
 };
 
@@ -137,9 +150,12 @@ export async function loadManifest(): Promise<Manifest> {
   const font = getComputedStyle(document.documentElement).fontFamily;
   // Charts are lettered like the page around them.
   for (const theme of Object.values(style.themes)) {
-    theme.config = JSON.parse(JSON.stringify(theme.config).replaceAll(JSON.stringify(style.font), JSON.stringify(font)));
+    theme.config = JSON.parse(
+      JSON.stringify(theme.config).replaceAll(JSON.stringify(style.font), JSON.stringify(font)),
+    );
     // A chart is described as one picture by the element around it.
-    theme.config.aria = false;
+    for (const part of ["mark", "axis", "legend", "title"])
+      theme.config[part] = { ...(theme.config[part] as object | undefined), aria: false };
   }
   return manifest;
 }
@@ -166,7 +182,12 @@ export async function loadContributions(frequency: Frequency, node: string): Pro
   const file = await load<ContributionFile>(`contributions/${name}`);
   const width = frequency.periods.length;
   const at = positions(file.entities);
-  const values = (rows: Cells): Values => ({ decimals: file.decimals, width, at, cells: undone(rows, file.decimals, width) });
+  const values = (rows: Cells): Values => ({
+    decimals: file.decimals,
+    width,
+    at,
+    cells: undone(rows, file.decimals, width),
+  });
   const made = contributions.get(name) ?? {
     entities: file.entities,
     parts: new Map(Object.entries(file.measures).map(([part, rows]) => [part, values(rows)])),

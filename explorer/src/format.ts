@@ -19,7 +19,11 @@ export function figures(size: number): number {
   return size >= 10 ? 2 : size >= 0.1 ? 3 : 4;
 }
 
-export type Numbers = (value: number, form: string, options?: { decimals?: number; signed?: boolean; said?: boolean }) => string;
+export type Numbers = (
+  value: number,
+  form: string,
+  options?: { decimals?: number; signed?: boolean; said?: boolean },
+) => string;
 
 /** The writer of numbers of a style in a language; what is no number is written as missing. */
 export function numbers(style: Style, lang: Lang): Numbers {
@@ -37,7 +41,10 @@ export function numbers(style: Style, lang: Lang): Numbers {
 
 /** Decimals for a column of numbers of very different sizes: fit for the one in the middle, one or two. */
 export function columnDecimals(values: number[]): number {
-  const sizes = values.filter((value) => !Number.isNaN(value)).map(Math.abs).sort((a, b) => a - b);
+  const sizes = values
+    .filter((value) => !Number.isNaN(value))
+    .map(Math.abs)
+    .sort((a, b) => a - b);
   if (!sizes.length) return 1;
   return Math.min(2, figures(sizes[sizes.length >> 1]!));
 }
@@ -47,7 +54,8 @@ export function periodName(key: string, lang: Lang): string {
   const [year, rest] = [key.slice(0, 4), key.slice(4)];
   if (rest === "") return lang === "zh" ? `${year}年` : year;
   if (rest.startsWith("H")) return lang === "zh" ? `${year}年${rest === "H1" ? "上" : "下"}半年` : `${rest} ${year}`;
-  if (rest.startsWith("Q")) return lang === "zh" ? `${year}年${"一二三四"[Number(rest[1]) - 1]}季度` : `${rest} ${year}`;
+  if (rest.startsWith("Q"))
+    return lang === "zh" ? `${year}年${"一二三四"[Number(rest[1]) - 1]}季度` : `${rest} ${year}`;
   const month = Number(rest.slice(1));
   if (lang === "zh") return `${year}年${month}月`;
   return `${"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ")[month - 1]} ${year}`;

@@ -63,29 +63,39 @@ const rankChange = (series: Series): Values | undefined =>
   series.measures.get("rank_change") ?? series.measures.get("rank_change_yoy");
 
 export const has = (series: Series, measure: string): boolean =>
-  measure === "share" ? series.measures.has("points") : measure === "rank_change" ? !!rankChange(series) : series.measures.has(measure);
+  measure === "share"
+    ? series.measures.has("points")
+    : measure === "rank_change"
+      ? !!rankChange(series)
+      : series.measures.has(measure);
 
 /** The rows of one type of place in one period, as far as they match the search and lie within the group chosen. */
 export function rows(series: Series, world: World, state: State, period: number): Row[] {
   const { manifest, needles } = world;
   const group = state.within ? (world.byKey.get(state.within) ?? -1) : -1;
-  const columns = COLUMNS.filter(([measure]) => has(series, measure));
-  const found: Row[] = [];
-  for (const entity of series.entities) {
+  const found = series.entities.filter((entity) => {
     const place = manifest.places[entity]!;
-    if (place.type !== state.type || (group >= 0 && !place.groups?.includes(group))) continue;
-    if (state.q && !matches(needles[entity]!, state.q)) continue;
+    if (place.type !== state.type || (group >= 0 && !place.groups?.includes(group))) return false;
+    return !state.q || matches(needles[entity]!, state.q);
+  });
+  return rowsOf(found, series, world, state, period);
+}
+
+/** The rows of some entities in one period. */
+export function rowsOf(entities: number[], series: Series, world: World, state: State, period: number): Row[] {
+  const measures = COLUMNS.map(([measure]) => measure).filter((measure) => has(series, measure));
+  return entities.map((entity) => {
+    const place = world.manifest.places[entity]!;
     const row: Row = {
       entity,
       key: keyOf(place),
       place,
       name: called(place, state.lang),
-      status: series.status(entity, period),
+      status: series.status(series.at.get(entity) ?? -1, period),
     };
-    for (const [measure] of columns) row[measure] = figure(series, world, measure, entity, period);
-    found.push(row);
-  }
-  return found;
+    for (const measure of measures) row[measure] = figure(series, world, measure, entity, period);
+    return row;
+  });
 }
 
 /** The columns that have a number in any of the rows. */

@@ -7,7 +7,10 @@ const whole = new Map<number, RegExp>();
 
 /** `text` in lower case, without accents, apostrophes and spaces. */
 export const plain = (text: string): string =>
-  text.normalize("NFKD").replace(/[\u0300-\u036f'’·\s-]/g, "").toLowerCase();
+  text
+    .normalize("NFKD")
+    .replace(/[\u0300-\u036f'’·\s-]/g, "")
+    .toLowerCase();
 
 /** First letters of the syllables: of each Chinese character's in a spelling, else of the words. */
 export function initials(place: Place): string {
@@ -16,9 +19,16 @@ export function initials(place: Place): string {
   if (/^\p{Script=Han}+$/u.test(short) && count > 1 && count < 6) {
     if (!whole.has(count)) whole.set(count, new RegExp(`^${`(${SYLLABLE.source})`.repeat(count)}$`));
     const found = whole.get(count)!.exec(plain(place.en));
-    if (found) return found.slice(1).map((syllable) => syllable[0]).join("");
+    if (found)
+      return found
+        .slice(1)
+        .map((syllable) => syllable[0])
+        .join("");
   }
-  return place.en.split(/[\s-]+/).map((word) => plain(word)[0] ?? "").join("");
+  return place.en
+    .split(/[\s-]+/)
+    .map((word) => plain(word)[0] ?? "")
+    .join("");
 }
 
 export type Needle = { starts: string[]; holds: string[] };
@@ -31,5 +41,7 @@ export function needle(place: Place): Needle {
 
 export function matches(found: Needle, query: string): boolean {
   const text = plain(query);
-  return text === "" || found.starts.some((item) => item.startsWith(text)) || found.holds.some((item) => item.includes(text));
+  return (
+    text === "" || found.starts.some((item) => item.startsWith(text)) || found.holds.some((item) => item.includes(text))
+  );
 }

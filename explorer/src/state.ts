@@ -33,14 +33,16 @@ export function wholePeriod(manifest: Manifest, freq: string): string {
 }
 
 /** The tree that bears the index's name, else the first. */
-export const firstNode = ({ nodes, index }: Manifest): string => (nodes.find((node) => node.id === index) ?? nodes.find((node) => !node.parent)!).id;
+export const firstNode = ({ nodes, index }: Manifest): string =>
+  (nodes.find((node) => node.id === index) ?? nodes.find((node) => !node.parent)!).id;
 
 /** The most numerous type of ranked place that a node has. */
-export function usualType(manifest: Manifest): string {
+export function usualType(manifest: Manifest, types: string[]): string {
   const counted = new Map<string, number>();
   for (const place of manifest.places)
-    if (manifest.ranked.includes(place.type)) counted.set(place.type, (counted.get(place.type) ?? 0) + 1);
-  return [...counted].sort((a, b) => b[1] - a[1])[0]?.[0] ?? manifest.types[0]!;
+    if (manifest.ranked.includes(place.type) && types.includes(place.type))
+      counted.set(place.type, (counted.get(place.type) ?? 0) + 1);
+  return [...counted].sort((a, b) => b[1] - a[1])[0]?.[0] ?? types[0]!;
 }
 
 /** The state an address describes; what it leaves out or gets wrong is as usual. */
@@ -50,15 +52,25 @@ export function read(hash: string, manifest: Manifest): State {
     const found = given.get(name);
     return found !== null && known.includes(found) ? found : usual;
   };
-  const freq = among("freq", manifest.frequencies.map((item) => item.id), manifest.frequencies[0]!.id);
+  const freq = among(
+    "freq",
+    manifest.frequencies.map((item) => item.id),
+    manifest.frequencies[0]!.id,
+  );
   const periods = manifest.frequencies.find((item) => item.id === freq)!.periods;
   const keys = new Set(manifest.places.map(keyOf));
+  const node = among(
+    "node",
+    manifest.nodes.map((item) => item.id),
+    firstNode(manifest),
+  );
+  const { types } = manifest.nodes.find((item) => item.id === node)!;
   const sel = [...new Set((given.get("sel") ?? "").split(",").filter((key) => keys.has(key)))].slice(0, MOST_SELECTED);
   return {
-    node: among("node", manifest.nodes.map((node) => node.id), firstNode(manifest)),
+    node,
     freq,
     period: among("period", periods, wholePeriod(manifest, freq)),
-    type: among("type", manifest.types, usualType(manifest)),
+    type: among("type", types, usualType(manifest, types)),
     within: among("within", [...keys], ""),
     measure: among("measure", MEASURES, "points"),
     sort: /^-?[a-z_0-9]+$/.test(given.get("sort") ?? "") ? given.get("sort")! : "rank",

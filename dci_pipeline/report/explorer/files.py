@@ -5,51 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from dci_pipeline.framework import Framework
-from dci_pipeline.periods import Period
 from dci_pipeline.report.explorer.columns import encoded, grid
+from dci_pipeline.report.explorer.manifest import About, Frequency, Sheet, explorable, frequencies, manifest, period_key
 from dci_pipeline.report.explorer.measures import CONTRIBUTION, LINK_EFFECT, STATUSES, Measure, of_table
 from dci_pipeline.report.explorer.places import Places, Read, places
-from dci_pipeline.report.layers import Maps
-from dci_pipeline.report.style import as_data
-
-# A page of another form does not understand these files, nor this one the files of another.
-FORM = 1
-
-
-@dataclass(frozen=True)
-class About:
-    """What the numbers are: a release with its day, or what is published now, which has neither."""
-
-    release: str | None
-    vintage: str | None
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """The map, and its approval number where one was given."""
-
-    maps: Maps
-    approval: str | None
-
-
-@dataclass(frozen=True)
-class Frequency:
-    """One kind of period: its table, the periods it has, and how many periods of the cadence each of them covers."""
-
-    id: str
-    table: str
-    periods: tuple[str, ...]
-    covered: tuple[int, ...]
-    # Another table may be about fewer periods, never about others.
-    contributions: str | None
-    uncertainty: str | None
 
 
 @dataclass(frozen=True)
@@ -72,10 +37,13 @@ def explorer_files(read: Read, framework: Framework, about: About, sheet: Sheet 
     there = {key for item in found for key in read(item.table, ("entity_type", "entity_code")).unique().iter_rows()}
     known = places(read, framework.nation, framework.entities, sorted(there))
     having: dict[str, dict[str, list[str]]] = {}
+    kinds: dict[str, dict[str, None]] = {}
     for item in found:
         tables = tuple(name for name in (item.table, item.contributions, item.uncertainty) if name is not None)
         for node, made in series(read, item, tables, known):
             having.setdefault(node, {})[item.id] = sorted(made["measures"])
+            entities: list[int] = made["entities"]
+            kinds.setdefault(node, {}).update(dict.fromkeys(known.rows[at]["type"] for at in entities))
             yield script(f"{item.id}/{node}", made)
     for item in found:
         if item.contributions is not None:
@@ -84,16 +52,7 @@ def explorer_files(read: Read, framework: Framework, about: About, sheet: Sheet 
                 yield script(f"contributions/{item.id}/{parent}", made)
     if sheet is not None:
         yield script("map", {**sheet.maps.as_data(), "approval": sheet.approval})
-    yield script("manifest", manifest(framework, about, found, known, having, sheet))
-
-
-def explorable(framework: Framework) -> bool:
-    """Whether the index publishes any table that the explorer shows."""
-    return any(f"index_{kind}" in framework.tables for kind in _kinds(framework))
-
-
-def _kinds(framework: Framework) -> list[str]:
-    return list(dict.fromkeys(("year", "half", framework.cadence)))
+    yield script("manifest", manifest(framework, about, found, known, having, kinds, sheet))
 
 
 def _promised(read: Read, framework: Framework) -> Read:
@@ -115,51 +74,27 @@ def script(name: str, content: Mapping[str, Any]) -> Written:
     return Written(f"data/{name}.js", f"dciExplorer.take({json.dumps(name)},{text})\n")
 
 
-def frequencies(read: Read, framework: Framework) -> list[Frequency]:
-    """The kinds of period that the index publishes: year first, the cadence last."""
-    found: list[Frequency] = []
-    for kind in _kinds(framework):
-        table, beside = f"index_{kind}", [f"contribution_{kind}", f"uncertainty_{kind}"]
-        if table not in framework.tables:
-            continue
-        rows = read(table, (kind, "months_covered", "quarters_covered"))
-        counted = [name for name in rows.columns if name != kind]
-        covered = rows.group_by(kind).agg(pl.col(name).max() for name in counted).sort(kind)
-        here = [name if name in framework.tables else None for name in beside]
-        found.append(
-            Frequency(
-                kind,
-                table,
-                tuple(period_key(value, kind) for value in covered[kind]),
-                tuple(covered[counted[0]]) if counted else (),
-                *here,
-            )
-        )
-    return found
-
-
-def period_key(value: object, kind: str) -> str:
-    """The period that a value of a table's period column names, as text."""
-    return Period(value, kind).key if isinstance(value, date) else str(value)
-
-
 def series(
     read: Read, frequency: Frequency, tables: Sequence[str], known: Places
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """By node: the entities it has, their measures, and the status of each row, over the periods of the frequency."""
-    laid: dict[str, dict[str, Any]] = {}
-    for table in tables:
-        measures = of_table(table)
-        rows = _located(read(table, _columns(frequency, measures)), frequency, known)
-        for (node,), part in sorted(rows.partition_by("node", as_dict=True).items()):
-            if table == frequency.table:
-                laid[str(node)] = {
-                    "entities": part["entity"].unique().sort().to_list(),
-                    "measures": {},
-                    "status": _statuses(part, len(frequency.periods)),
-                }
-            _lay(laid[str(node)], part, measures, len(frequency.periods))
-    yield from laid.items()
+    measures = [of_table(table) for table in tables]
+    parts = [
+        _located(read(table, _columns(frequency, found)), frequency, known).partition_by("node", as_dict=True)
+        for table, found in zip(tables, measures, strict=True)
+    ]
+    # A node at a time: as whole numbers of Python they are many times what they are in columns.
+    for key in sorted(parts[0]):
+        own = parts[0][key]
+        made: dict[str, Any] = {
+            "entities": own["entity"].unique().sort().to_list(),
+            "measures": {},
+            "status": _statuses(own, len(frequency.periods)),
+        }
+        for part, found in zip(parts, measures, strict=True):
+            if key in part:
+                _lay(made, part[key], found, len(frequency.periods))
+        yield str(key[0]), made
 
 
 def contributions(
@@ -188,61 +123,12 @@ def contributions(
         yield parent.node, made
 
 
-def manifest(
-    framework: Framework,
-    about: About,
-    found: Sequence[Frequency],
-    known: Places,
-    having: Mapping[str, Mapping[str, list[str]]],
-    sheet: Sheet | None,
-) -> dict[str, Any]:
-    """What there is: the index, the release, periods, nodes in the order of the tree, entities, decimals."""
-    return {
-        "form": FORM,
-        "index": framework.index,
-        "name": {"zh": framework.name_zh, "en": framework.name_en},
-        "cadence": framework.cadence,
-        "base_points": framework.base_points,
-        "release": about.release,
-        "vintage": about.vintage,
-        "frequencies": [
-            {
-                "id": item.id,
-                "table": item.table,
-                "periods": item.periods,
-                "covered": item.covered,
-                "contributions": item.contributions,
-                "uncertainty": item.uncertainty,
-            }
-            for item in found
-        ],
-        "nodes": [
-            {
-                "id": node.node,
-                "parent": node.parent,
-                "zh": node.name_zh,
-                "en": node.name_en,
-                "assumption": node.assumption,
-                "has": having[node.node],
-            }
-            for node in framework.nodes
-            if node.node in having
-        ],
-        "types": list(dict.fromkeys(row["type"] for row in known.rows)),
-        "ranked": sorted({kind.type for kind in framework.entities if kind.ranked}),
-        "places": known.rows,
-        # What the areas of the map are, finest first; empty for a map of points, null without a map.
-        "map": None if sheet is None else list(sheet.maps.layers),
-        "style": as_data(),
-    }
-
-
 def _columns(frequency: Frequency, measures: Sequence[Measure]) -> tuple[str, ...]:
     return ("entity_type", "entity_code", "node", frequency.id, *(one.column for one in measures), *STATUSES)
 
 
 def _located(rows: pl.DataFrame, frequency: Frequency, known: Places) -> pl.DataFrame:
-    """Rows with the position of their entity and of their period, in that order; those of other periods left out."""
+    """Rows with the position of their entity and of their period; those of other periods left out."""
     kind = frequency.id
     values = rows[kind].unique().to_list()
     at = {key: place for place, key in enumerate(frequency.periods)}
@@ -253,8 +139,8 @@ def _located(rows: pl.DataFrame, frequency: Frequency, known: Places) -> pl.Data
             "period": pl.Series([place for _, place in keyed], dtype=pl.Int64),
         }
     )
-    located = rows.join(known.frame, on=("entity_type", "entity_code")).join(spans, on=kind)
-    return located.drop_nulls("period").sort("node", "entity", "period")
+    located = rows.lazy().join(known.frame.lazy(), on=("entity_type", "entity_code")).join(spans.lazy(), on=kind)
+    return located.drop("entity_type", "entity_code", kind).drop_nulls("period").collect()
 
 
 def _lay(made: dict[str, Any], rows: pl.DataFrame, measures: Sequence[Measure], width: int) -> None:
@@ -280,4 +166,5 @@ def _statuses(rows: pl.DataFrame, width: int) -> dict[str, Any]:
     counted = said.group_by("period", "status").len().sort(["period", "len", "status"], descending=[False, True, False])
     usual = dict(counted.unique("period", keep="first", maintain_order=True).select("period", "status").iter_rows())
     other = said.filter(pl.col("status") != pl.col("period").replace_strict(usual, return_dtype=pl.String))
-    return {"usual": [usual.get(at) for at in range(width)], "other": [list(row) for row in other.iter_rows()]}
+    apart = other.sort("entity", "period").iter_rows()
+    return {"usual": [usual.get(at) for at in range(width)], "other": [list(row) for row in apart]}

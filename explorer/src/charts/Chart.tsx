@@ -44,24 +44,36 @@ export function Chart({ drawing, label, colours, renderer = "svg", height, onPic
     }
     if (drawn.current?.key === key) {
       const { view } = drawn.current.result;
-      begun(view.change("source", vega.changeset().remove(() => true).insert(drawing.values)).runAsync());
+      begun(
+        view
+          .change(
+            "source",
+            vega
+              .changeset()
+              .remove(() => true)
+              .insert(drawing.values),
+          )
+          .runAsync(),
+      );
       return;
     }
     const old = drawn.current;
     drawn.current = null;
     let given_up = false;
-    begun(draw(box.current, drawing, colours, renderer).then((result) => {
-      if (given_up) {
-        result.finalize();
-        return;
-      }
-      old?.result.finalize();
-      drawn.current = { key, result };
-      result.view.addEventListener("click", (_, item) => {
-        const datum = (item as { datum?: Datum } | null)?.datum;
-        if (datum) picked.current?.(datum);
-      });
-    }));
+    begun(
+      draw(box.current, drawing, colours, renderer).then((result) => {
+        if (given_up) {
+          result.finalize();
+          return;
+        }
+        old?.result.finalize();
+        drawn.current = { key, result };
+        result.view.addEventListener("click", (_, item) => {
+          const datum = (item as { datum?: Datum } | null)?.datum;
+          if (datum) picked.current?.(datum);
+        });
+      }),
+    );
     return () => {
       if (!drawn.current) given_up = true;
     };
@@ -113,10 +125,23 @@ function useSeen(box: { current: HTMLElement | null }): boolean {
 
 /** A chart as a picture of its own, with its title and where its numbers come from. */
 export async function savePicture(
-  drawing: Drawing, colours: Colours, kind: "png" | "svg", name: string, title: string, subtitle: string, height: number,
+  drawing: Drawing,
+  colours: Colours,
+  kind: "png" | "svg",
+  name: string,
+  title: string,
+  subtitle: string[],
+  height: number,
 ): Promise<void> {
   const box = document.createElement("div");
-  const spec = { ...(drawing.picture ?? drawing.spec), title: { text: title, subtitle }, width: 860, height, autosize: { type: "fit", contains: "padding" } };
+  const spec = {
+    ...(drawing.picture ?? drawing.spec),
+    title: { text: title, subtitle },
+    width: 860,
+    height,
+    padding: 20,
+    autosize: { type: "fit", contains: "padding" },
+  };
   const { view, finalize } = await draw(box, { ...drawing, spec }, colours, "svg");
   save(name, await view.toImageURL(kind, 2));
   finalize();
@@ -131,15 +156,41 @@ type CardProps = {
   drawing: Drawing | null;
   colours: Colours;
   height: number;
+  /** What a picture says beside title and subtitle: what it is of, and where its numbers come from. */
+  of: string;
+  credit: string;
   table: (() => { header: string[]; rows: Cell[][] }) | null;
   controls?: ComponentChildren;
   children: ComponentChildren;
 };
 
 /** A chart or table with its title and what can be downloaded of it. */
-export function Card({ id, title, subtitle, say, file, drawing, colours, height, table, controls, children }: CardProps) {
+export function Card({
+  id,
+  title,
+  subtitle,
+  say,
+  file,
+  drawing,
+  colours,
+  height,
+  of,
+  credit,
+  table,
+  controls,
+  children,
+}: CardProps) {
   const picture = (kind: "png" | "svg") => () =>
-    drawing && savePicture(drawing, colours, kind, `${file}.${kind}`, title, subtitle, height);
+    drawing &&
+    savePicture(
+      drawing,
+      colours,
+      kind,
+      `${file}.${kind}`,
+      `${of} · ${title}`,
+      [subtitle, credit].filter(Boolean),
+      height,
+    );
   const rows = () => {
     const made = table?.();
     if (made) saveText(`${file}.csv`, csv(made.header, made.rows));
@@ -152,9 +203,31 @@ export function Card({ id, title, subtitle, say, file, drawing, colours, height,
           <p class="sub">{subtitle}</p>
         </div>
         <div class="downloads" role="group" aria-label={`${say("download")}: ${title}`}>
-          {table && <button type="button" class="quiet" onClick={rows} aria-label={`${say("download")} CSV: ${title}`}>CSV</button>}
-          {drawing && <button type="button" class="quiet" onClick={picture("png")} aria-label={`${say("download")} PNG: ${title}`}>PNG</button>}
-          {drawing && <button type="button" class="quiet" onClick={picture("svg")} aria-label={`${say("download")} SVG: ${title}`}>SVG</button>}
+          {table && (
+            <button type="button" class="quiet" onClick={rows} aria-label={`${say("download")} CSV: ${title}`}>
+              CSV
+            </button>
+          )}
+          {drawing && (
+            <button
+              type="button"
+              class="quiet"
+              onClick={picture("png")}
+              aria-label={`${say("download")} PNG: ${title}`}
+            >
+              PNG
+            </button>
+          )}
+          {drawing && (
+            <button
+              type="button"
+              class="quiet"
+              onClick={picture("svg")}
+              aria-label={`${say("download")} SVG: ${title}`}
+            >
+              SVG
+            </button>
+          )}
         </div>
       </header>
       {controls}

@@ -11,8 +11,17 @@ const frame = (rows: number) => ({
   padding: { left: 8, right: 58, top: 8, bottom: 8 },
   data: { name: "source" },
 });
-const names = { field: "name", type: "nominal", sort: null, title: null, axis: { labelLimit: 170, labelPadding: 8, minExtent: 90 } };
-const zero = (colours: Colours) => ({ mark: { type: "rule" }, encoding: { x: { datum: 0 }, color: { value: colours.line } } });
+const names = {
+  field: "name",
+  type: "nominal",
+  sort: null,
+  title: null,
+  axis: { labelLimit: 170, labelPadding: 8, minExtent: 90 },
+};
+const zero = (colours: Colours) => ({
+  mark: { type: "rule" },
+  encoding: { x: { datum: 0 }, color: { value: colours.line } },
+});
 
 /** Parts that add up, each beginning where the one before ends, and their total from zero. */
 export function waterfall(parts: Part[], title: string, colours: Colours): Drawing {
@@ -21,17 +30,33 @@ export function waterfall(parts: Part[], title: string, colours: Colours): Drawi
     const from = part.total ? 0 : sum;
     sum = part.total ? sum : sum + part.value;
     const to = part.total ? part.value : sum;
-    return { ...part, from, to, low: Math.min(from, to), high: Math.max(from, to), kind: part.total ? "total" : part.value < 0 ? "fall" : "rise" };
+    return {
+      ...part,
+      from,
+      to,
+      low: Math.min(from, to),
+      high: Math.max(from, to),
+      kind: part.total ? "total" : part.value < 0 ? "fall" : "rise",
+    };
   });
-  return { spec: { ...frame(parts.length), encoding: { y: names }, layer: barsWith("low", "high", title, colours) }, values };
+  return {
+    spec: { ...frame(parts.length), encoding: { y: names }, layer: barsWith("low", "high", title, colours) },
+    values,
+  };
 }
 
 /** Bars from zero. */
 export function bars(parts: Part[], title: string, colours: Colours): Drawing {
   const values: Datum[] = parts.map((part) => ({
-    ...part, low: Math.min(0, part.value), high: Math.max(0, part.value), kind: part.value < 0 ? "fall" : "total",
+    ...part,
+    low: Math.min(0, part.value),
+    high: Math.max(0, part.value),
+    kind: part.value < 0 ? "fall" : "total",
   }));
-  return { spec: { ...frame(parts.length), encoding: { y: names }, layer: barsWith("low", "high", title, colours) }, values };
+  return {
+    spec: { ...frame(parts.length), encoding: { y: names }, layer: barsWith("low", "high", title, colours) },
+    values,
+  };
 }
 
 function barsWith(low: string, high: string, title: string, colours: Colours): unknown[] {
@@ -40,10 +65,24 @@ function barsWith(low: string, high: string, title: string, colours: Colours): u
     {
       mark: { type: "bar", height: { band: 0.66 }, cornerRadiusEnd: 0 },
       encoding: {
-        x: { field: low, type: "quantitative", title, axis: { grid: true, tickCount: 5, format: ",~f" }, scale: { nice: false, zero: true } },
+        x: {
+          field: low,
+          type: "quantitative",
+          title,
+          axis: { grid: true, tickCount: 5, format: ",~f" },
+          scale: { nice: false, zero: true },
+        },
         x2: { field: high },
-        color: { field: "kind", type: "nominal", scale: { domain: ["rise", "fall", "total"], range: [rise, fall, colours.accent] }, legend: null },
-        tooltip: [{ field: "name", type: "nominal", title: " " }, { field: "text", type: "nominal", title }],
+        color: {
+          field: "kind",
+          type: "nominal",
+          scale: { domain: ["rise", "fall", "total"], range: [rise, fall, colours.accent] },
+          legend: null,
+        },
+        tooltip: [
+          { field: "name", type: "nominal", title: " " },
+          { field: "text", type: "nominal", title },
+        ],
       },
     },
     zero(colours),
@@ -58,15 +97,37 @@ export type Spread = { name: string; value: number; se: number; text: string };
 
 /** Points with one standard error to each side. */
 export function spreads(found: Spread[], title: string, colours: Colours): Drawing {
-  const x = { field: "value", type: "quantitative", title, axis: { grid: true, tickCount: 5, format: ",~f" }, scale: { zero: false, padding: 16 } };
+  const x = {
+    field: "value",
+    type: "quantitative",
+    title,
+    axis: { grid: true, tickCount: 5, format: ",~f" },
+    scale: { zero: false, padding: 16 },
+  };
   return {
     spec: {
       ...frame(found.length),
-      encoding: { y: names, tooltip: [{ field: "name", type: "nominal", title: " " }, { field: "text", type: "nominal", title }] },
+      padding: 8,
+      encoding: {
+        y: names,
+        tooltip: [
+          { field: "name", type: "nominal", title: " " },
+          { field: "text", type: "nominal", title },
+        ],
+      },
       layer: [
-        { mark: { type: "rule", strokeWidth: 2, color: colours.accent }, encoding: { x: { ...x, field: "low" }, x2: { field: "high" } } },
-        { mark: { type: "tick", thickness: 2, size: 9, color: colours.accent }, encoding: { x: { ...x, field: "low" } } },
-        { mark: { type: "tick", thickness: 2, size: 9, color: colours.accent }, encoding: { x: { ...x, field: "high" } } },
+        {
+          mark: { type: "rule", strokeWidth: 2, color: colours.accent },
+          encoding: { x: { ...x, field: "low" }, x2: { field: "high" } },
+        },
+        {
+          mark: { type: "tick", thickness: 2, size: 9, color: colours.accent },
+          encoding: { x: { ...x, field: "low" } },
+        },
+        {
+          mark: { type: "tick", thickness: 2, size: 9, color: colours.accent },
+          encoding: { x: { ...x, field: "high" } },
+        },
         { mark: { type: "point", filled: true, size: 60, color: colours.accent }, encoding: { x } },
       ],
     },

@@ -15,7 +15,11 @@ export function day(period: string): string {
 }
 
 export function lines(
-  found: Line[], lang: Lang, colours: Colours, form: { title: string; d3: string; ranks: boolean; signed: boolean }, chosen: string,
+  found: Line[],
+  lang: Lang,
+  colours: Colours,
+  form: { title: string; d3: string; ranks: boolean; signed: boolean },
+  chosen: string,
 ): Drawing {
   const values: Datum[] = found.flatMap((line) =>
     line.values
@@ -53,16 +57,28 @@ export function lines(
     autosize: { type: "fit", contains: "padding" },
     data: { name: "source" },
     layer: [
-      { mark: { type: "rule", color: colours.line, strokeDash: [3, 3] }, encoding: { x: { datum: utc(chosen), type: "temporal" } } },
+      {
+        mark: { type: "rule", color: colours.line, strokeDash: [3, 3] },
+        encoding: { x: { datum: utc(chosen), type: "temporal" } },
+      },
       ...(form.signed ? [{ mark: { type: "rule", color: colours.line }, encoding: { y: { datum: 0 } } }] : []),
       { mark: { type: "line", strokeWidth: form.ranks ? 2.5 : 2 }, encoding: { x, y, color } },
-      ...(dots ? [{ mark: { type: "point", filled: true, size: 54, opacity: 1 }, encoding: { x, y, color, tooltip } }] : []),
-      ...(dots && values.some((datum) => datum.provisional) ? [{
-        transform: [{ filter: "datum.provisional" }],
-        mark: { type: "point", filled: true, size: 18, opacity: 1, color: colours.surface },
+      ...(dots
+        ? [{ mark: { type: "point", filled: true, size: 54, opacity: 1 }, encoding: { x, y, color, tooltip } }]
+        : []),
+      ...(dots && values.some((datum) => datum.provisional)
+        ? [
+            {
+              transform: [{ filter: "datum.provisional" }],
+              mark: { type: "point", filled: true, size: 18, opacity: 1, color: colours.surface },
+              encoding: { x, y, detail: { field: "name" }, tooltip },
+            },
+          ]
+        : []),
+      {
+        mark: { type: "point", filled: true, size: 240, opacity: 0 },
         encoding: { x, y, detail: { field: "name" }, tooltip },
-      }] : []),
-      { mark: { type: "point", filled: true, size: 240, opacity: 0 }, encoding: { x, y, detail: { field: "name" }, tooltip } },
+      },
     ],
   };
   return { spec, values };

@@ -1,7 +1,15 @@
 // The page: what is chosen is kept in the address, what is chosen is shown.
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import {
-  type Contributions, contributionsNow, loadContributions, loadManifest, loadMap, loadSeries, type MapFile, type Series, seriesNow,
+  type Contributions,
+  contributionsNow,
+  loadContributions,
+  loadManifest,
+  loadMap,
+  loadSeries,
+  type MapFile,
+  type Series,
+  seriesNow,
 } from "../data";
 import { numbers, periodName } from "../format";
 import { say as sayIn } from "../i18n";
@@ -22,9 +30,17 @@ export function App() {
   const [world, setWorld] = useState<World | null>(null);
   const [failed, setFailed] = useState("");
   useEffect(() => {
-    loadManifest().then((manifest) => setWorld(makeWorld(manifest)), (error: Error) => setFailed(error.message));
+    loadManifest().then(
+      (manifest) => setWorld(makeWorld(manifest)),
+      (error: Error) => setFailed(error.message),
+    );
   }, []);
-  if (failed) return <p class="trouble" role="alert">{sayIn("zh")("failed", { file: failed })} {sayIn("en")("failed", { file: failed })}</p>;
+  if (failed)
+    return (
+      <p class="trouble" role="alert">
+        {sayIn("zh")("failed", { file: failed })} {sayIn("en")("failed", { file: failed })}
+      </p>
+    );
   return world && <Explorer world={world} />;
 }
 
@@ -37,7 +53,9 @@ function Explorer({ world }: { world: World }) {
   const colours = manifest.style.themes[dark ? "dark" : "light"];
   const frequency = frequencyOf(manifest, state);
   const [series, failed] = useLoaded<Series>(
-    seriesNow(frequency.id, state.node), () => loadSeries(frequency, state.node), `${frequency.id}/${state.node}`,
+    seriesNow(frequency.id, state.node),
+    () => loadSeries(frequency, state.node),
+    `${frequency.id}/${state.node}`,
   );
   const node = manifest.nodes.find((item) => item.id === state.node)!;
   const [parts] = useLoaded<Contributions>(
@@ -58,7 +76,18 @@ function Explorer({ world }: { world: World }) {
     const root = document.documentElement;
     root.lang = state.lang === "zh" ? "zh-CN" : "en";
     root.dataset.theme = dark ? "dark" : "light";
-    for (const name of ["surface", "raised", "ink", "muted", "line", "grid", "accent", "focus", "rise", "fall"] as const)
+    for (const name of [
+      "surface",
+      "raised",
+      "ink",
+      "muted",
+      "line",
+      "grid",
+      "accent",
+      "focus",
+      "rise",
+      "fall",
+    ] as const)
       root.style.setProperty(`--${name}`, colours[name]);
   }, [state.lang, dark]);
   useEffect(() => {
@@ -66,21 +95,48 @@ function Explorer({ world }: { world: World }) {
   }, [state.node, state.period, state.lang]);
   useKeys(state, frequency.periods, change);
   const view: View = {
-    world, state, change, say, write, colours, frequency, period, node, series, parts, map, rows: shown,
+    world,
+    state,
+    change,
+    say,
+    write,
+    colours,
+    frequency,
+    period,
+    node,
+    series,
+    parts,
+    map,
+    rows: shown,
   };
   return (
     <>
-      <a class="skip" href="#table" onClick={(event) => { event.preventDefault(); document.getElementById("table-title")?.focus(); }}>{say("skip")}</a>
+      <a
+        class="skip"
+        href="#table"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById("table-title")?.focus();
+        }}
+      >
+        {say("skip")}
+      </a>
       <Header view={view} />
       <div class="page">
         <NodeTree view={view} />
         <main id="main">
           <Controls view={view} />
           <Headline view={view} />
-          {failed ? <p class="trouble" role="alert">{say("failed", { file: failed })}</p> : <>
-            <Selection view={view} />
-            <Panels view={view} />
-          </>}
+          {failed ? (
+            <p class="trouble" role="alert">
+              {say("failed", { file: failed })}
+            </p>
+          ) : (
+            <>
+              <Selection view={view} />
+              <Panels view={view} />
+            </>
+          )}
         </main>
       </div>
       <Footer view={view} />
@@ -97,7 +153,10 @@ function useAddress(world: World): [State, Change] {
     const moved = () => setState(read(location.hash, manifest));
     addEventListener("popstate", moved);
     addEventListener("hashchange", moved);
-    return () => { removeEventListener("popstate", moved); removeEventListener("hashchange", moved); };
+    return () => {
+      removeEventListener("popstate", moved);
+      removeEventListener("hashchange", moved);
+    };
   }, []);
   const change = useCallback<Change>((wanted, silently = false) => {
     const next = { ...read(location.hash, manifest), ...wanted };
@@ -116,11 +175,14 @@ function useLoaded<T>(now: T | undefined, load: (() => Promise<T>) | null, key: 
     let current = true;
     if (!load) setLast({ key, failed: "" });
     else if (now) setLast({ key, value: now, failed: "" });
-    else load().then(
-      (value) => current && setLast({ key, value, failed: "" }),
-      (error: Error) => current && setLast({ key, failed: error.message }),
-    );
-    return () => { current = false; };
+    else
+      load().then(
+        (value) => current && setLast({ key, value, failed: "" }),
+        (error: Error) => current && setLast({ key, failed: error.message }),
+      );
+    return () => {
+      current = false;
+    };
   }, [key]);
   if (!load) return [undefined, ""];
   return [now ?? (last.key === key ? last.value : undefined), last.key === key ? last.failed : ""];

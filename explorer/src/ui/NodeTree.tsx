@@ -14,11 +14,14 @@ export function NodeTree({ view: { world, state, change, say, node } }: { view: 
     const found = new Map<string | null, TreeNode[]>();
     for (const item of nodes) found.set(item.parent, [...(found.get(item.parent) ?? []), item]);
     // The tree that bears the index's name comes first.
-    found.get(null)?.sort((a, b) => Number(b.id === firstNode(world.manifest)) - Number(a.id === firstNode(world.manifest)));
+    found
+      .get(null)
+      ?.sort((a, b) => Number(b.id === firstNode(world.manifest)) - Number(a.id === firstNode(world.manifest)));
     return found;
   }, [nodes]);
   const path = new Set<string>();
-  for (let up: string | null | undefined = node.parent; up; up = nodes.find((item) => item.id === up)?.parent) path.add(up);
+  for (let up: string | null | undefined = node.parent; up; up = nodes.find((item) => item.id === up)?.parent)
+    path.add(up);
   const isOpen = (id: string) => open.has(id) || path.has(id);
   const visible: { item: TreeNode; level: number; place: number; of: number }[] = [];
   const walk = (parent: string | null, level: number) =>
@@ -54,8 +57,12 @@ export function NodeTree({ view: { world, state, change, say, node } }: { view: 
       ArrowUp: () => go(visible[place - 1]?.item.id),
       Home: () => go(visible[0]!.item.id),
       End: () => go(visible.at(-1)!.item.id),
-      ArrowRight: () => (children.has(item.id) && !isOpen(item.id) ? fold(item.id, true) : go(children.get(item.id)?.[0]?.id)),
-      ArrowLeft: () => (isOpen(item.id) && children.has(item.id) && !path.has(item.id) ? fold(item.id, false) : go(item.parent ?? undefined)),
+      ArrowRight: () =>
+        children.has(item.id) && !isOpen(item.id) ? fold(item.id, true) : go(children.get(item.id)?.[0]?.id),
+      ArrowLeft: () =>
+        isOpen(item.id) && children.has(item.id) && !path.has(item.id)
+          ? fold(item.id, false)
+          : go(item.parent ?? undefined),
       Enter: () => choose(item.id),
       " ": () => choose(item.id),
     };
@@ -73,15 +80,29 @@ export function NodeTree({ view: { world, state, change, say, node } }: { view: 
       <ul role="tree" aria-label={say("indicators")} ref={list} onKeyDown={pressed}>
         {visible.map(({ item, level, place, of }) => (
           <li
-            key={item.id} role="treeitem" data-node={item.id} class={`level${level}`} aria-level={level} aria-posinset={place}
-            aria-setsize={of} aria-selected={item.id === state.node} tabIndex={item.id === current ? 0 : -1}
+            key={item.id}
+            role="treeitem"
+            data-node={item.id}
+            class={`level${level}`}
+            aria-level={level}
+            aria-posinset={place}
+            aria-setsize={of}
+            aria-selected={item.id === state.node}
+            tabIndex={item.id === current ? 0 : -1}
             {...(children.has(item.id) ? { "aria-expanded": isOpen(item.id) } : {})}
             onClick={() => choose(item.id)}
           >
             <span
-              class="twist" aria-hidden="true"
-              onClick={(event) => { if (!children.has(item.id)) return; event.stopPropagation(); fold(item.id, !isOpen(item.id)); }}
-            >{children.has(item.id) ? (isOpen(item.id) ? "▾" : "▸") : ""}</span>
+              class="twist"
+              aria-hidden="true"
+              onClick={(event) => {
+                if (!children.has(item.id)) return;
+                event.stopPropagation();
+                fold(item.id, !isOpen(item.id));
+              }}
+            >
+              {children.has(item.id) ? (isOpen(item.id) ? "▾" : "▸") : ""}
+            </span>
             {item[state.lang]}
           </li>
         ))}

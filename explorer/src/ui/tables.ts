@@ -9,12 +9,17 @@ type Made = { header: string[]; rows: Cell[][] };
 
 const SOURCE = ["index", "release", "table", "node"];
 const source = ({ world, frequency, state }: View): Cell[] => [
-  world.manifest.index, world.manifest.release ?? "not released", frequency.table, state.node,
+  world.manifest.index,
+  world.manifest.release ?? "not released",
+  frequency.table,
+  state.node,
 ];
 
 function rounding({ series }: View, measures: string[]): string {
   const told = measures.map((measure) =>
-    measure === "share" ? "share: points / points of the nation" : `${measure}: ${(series?.measures.get(measure) ?? series?.measures.get(`${measure}_yoy`))?.decimals ?? 0} decimals`,
+    measure === "share"
+      ? "share: points / points of the nation"
+      : `${measure}: ${(series?.measures.get(measure) ?? series?.measures.get(`${measure}_yoy`))?.decimals ?? 0} decimals`,
   );
   return `rounded; ${told.join("; ")}`;
 }
@@ -24,10 +29,27 @@ const rounded = (measure: string, number: number): Cell => (measure === "share" 
 export function rowTable(view: View, rows: Row[], measures: string[]): Made {
   const told = rounding(view, measures);
   return {
-    header: [...SOURCE, "period", "entity_type", "entity_code", "name_zh", "name_en", ...measures, "status", "rounding"],
+    header: [
+      ...SOURCE,
+      "period",
+      "entity_type",
+      "entity_code",
+      "name_zh",
+      "name_en",
+      ...measures,
+      "status",
+      "rounding",
+    ],
     rows: rows.map((row) => [
-      ...source(view), view.state.period, row.place.type, row.place.code, row.place.zh, row.place.en,
-      ...measures.map((measure) => rounded(measure, row[measure] as number)), row.status, told,
+      ...source(view),
+      view.state.period,
+      row.place.type,
+      row.place.code,
+      row.place.zh,
+      row.place.en,
+      ...measures.map((measure) => rounded(measure, row[measure] as number)),
+      row.status,
+      told,
     ]),
   };
 }
@@ -37,7 +59,14 @@ export function lineTable(view: View, found: Line[], measure: string): Made {
   return {
     header: [...SOURCE, "period", "name", measure, "provisional", "rounding"],
     rows: found.flatMap((line) =>
-      line.values.map((point) => [...source(view), point.period, line.name, rounded(measure, point.value), String(point.provisional), told]),
+      line.values.map((point) => [
+        ...source(view),
+        point.period,
+        line.name,
+        rounded(measure, point.value),
+        String(point.provisional),
+        told,
+      ]),
     ),
   };
 }
@@ -46,8 +75,15 @@ export function contributionTable(view: View, parts: Part[], of: string): Made {
   return {
     header: ["index", "release", "table", "node", "period", "of", "part", "value", "rounding"],
     rows: parts.map((part) => [
-      view.world.manifest.index, view.world.manifest.release ?? "not released", view.frequency.contributions ?? "", view.state.node,
-      view.state.period, of, part.name, part.value, "rounded to 4 decimals",
+      view.world.manifest.index,
+      view.world.manifest.release ?? "not released",
+      view.frequency.contributions ?? "",
+      view.state.node,
+      view.state.period,
+      of,
+      part.name,
+      part.value,
+      "rounded to 4 decimals",
     ]),
   };
 }

@@ -30,7 +30,9 @@ export function toggled(selected: string[], key: string): string[] {
 
 /** Name of the file of a download, without its ending. */
 export const fileName = ({ world, state }: View, what: string): string =>
-  [world.manifest.index, world.manifest.release ?? "working", state.node, state.period, what].join("_").replaceAll(/[^\w.-]/g, "-");
+  [world.manifest.index, world.manifest.release ?? "working", state.node, state.period, what]
+    .join("_")
+    .replaceAll(/[^\w.-]/g, "-");
 
 /** Whether a status says that a number is not final, and what it says. */
 export function flags(status: string, say: Say): string[] {
