@@ -35,7 +35,7 @@ export function Comparison({ view, subtitle }: { view: View; subtitle: string })
         )
       }
     >
-      <div class="sides" role="region" aria-label={say("comparison")} tabIndex={0}>
+      <div class="sides" role="group" aria-label={say("comparison")} tabIndex={0}>
         <table>
           <thead>
             <tr>
