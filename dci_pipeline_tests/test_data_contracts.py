@@ -118,6 +118,14 @@ MISTAKES = {
         "one whole year",
     ),
     "a late feed that is guessed": ("index.yaml", "late_feed: waits", "late_feed: guessed", "late feed"),
+    "a revision window that ends before the period": (
+        "index.yaml",
+        "  months: 6",
+        "  months: -6",
+        "ends before the period",
+    ),
+    "a revision window in words": ("index.yaml", "  months: 6", "  months: six", "revision_window.*not a number"),
+    "a revision window of other words": ("index.yaml", "  months: 6", "  monts: 6", r"revision_window.*monts"),
     "an unknown parent": ("index.yaml", "parent: digital_first", "parent: digital_frist", "unknown parent"),
     "an unknown feed": ("index.yaml", "feed: cloud_usage", "feed: cloud_usge", "unknown feed"),
     "a total made public that is none": (
