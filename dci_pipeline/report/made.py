@@ -23,7 +23,7 @@ from dci_pipeline.report.sentences import said
 
 _NAMED = ("row", "entity", "member")
 # Rows of the table that stands for a drawing to those who do not see it.
-_TABLED = 40
+_TABLED, _TOLD = 40, 10
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,8 @@ def _drawn(shown: Shown, asked: Iterable[_Asked], about: Surroundings, label: st
         request = _request(drawing, frame, f"{shown.exhibit}-{at}".lower(), label, about, narrow=shown.half)
         block: Block = RENDERERS[drawing.kind](request)
         if not block.html:
-            continue
+            # What cannot be drawn, as a plane without its second value, is still told.
+            block = Block(laid(request, request.measures, limit=_TOLD), tabled=True)
         blocks.append(block.html)
         if not block.tabled:
             tables.append(laid(request, request.measures, limit=_TABLED))
