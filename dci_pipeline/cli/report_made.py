@@ -243,8 +243,9 @@ def _colophon(about: Surroundings, words: Mapping[str, str], absent: list[str]) 
     if absent:
         joined = "；".join(absent) if about.language == "zh" else "; ".join(absent)
         found.append((words["absent"], f"{words['absent_says']} {joined}"))
-    found.append((words["map"], about.source or words["no_map"]))
-    if about.source:
+    none = words["no_map"] if about.mapped is None else words["no_geometry"]
+    found.append((words["map"], about.source or none))
+    if about.mapped is not None:
         found.append((words["approval"], map_approval() or words["no_approval"]))
     found.append((words["queries"], words["queries_says"]))
     found.append((words["font"], words["font_says"]))
