@@ -41,6 +41,7 @@ class About:
     made: str
     notice: str
     places: Sequence[tuple[str, str]]
+    findings: Sequence[Made] = ()
 
 
 def page(about: About, sections: Sequence[Section], *, template: str, css: str, script: str, words: Any) -> str:

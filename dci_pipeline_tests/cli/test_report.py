@@ -69,6 +69,25 @@ def test_every_query_that_is_printed_gives_the_rows_that_are_shown(
             assert any(_same(again, frame) for frame in shown), f"{item.exhibit}\n{query}"
 
 
+def test_the_published_tables_give_the_same_values(page: Written, connection: duckdb.DuckDBPyConnection) -> None:
+    """Every column that a query over a published table gives is a measure of the exhibit, value for value."""
+    printed = [
+        html.unescape(text) for text in re.findall(r'<code class="published">(.*?)</code>', page.html, re.DOTALL)
+    ]
+    assert len(printed) > 60
+    for item in page.made:
+        kept = connection.execute("SELECT value FROM exhibit_values WHERE exhibit_id = ?", [item.exhibit]).fetchall()
+        known = {value for (value,) in kept}
+        for query in item.published:
+            again = cast("pl.DataFrame", pl.from_arrow(connection.sql(query).to_arrow_table()))
+            numbers = [name for name in again.columns if again[name].dtype.is_numeric()]
+            values = {float(value) for name in numbers for value in again[name].drop_nulls()}
+            scaled = {value * 0.01 for name in numbers if name.endswith("_pp") for value in again[name].drop_nulls()}
+            plain = {float(v) for name in numbers if not name.endswith("_pp") for v in again[name].drop_nulls()}
+            assert plain | scaled <= known, f"{item.exhibit}\n{query}"
+            assert values, f"{item.exhibit}\n{query}"
+
+
 def _same(again: pl.DataFrame, frame: pl.DataFrame) -> bool:
     """Whether the rows drawn are those of the query that have any value, number for number and name for name."""
     numbers = [name for name in again.columns if again[name].dtype.is_numeric() and name in frame.columns]
