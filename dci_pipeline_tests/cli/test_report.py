@@ -81,11 +81,10 @@ def test_the_published_tables_give_the_same_values(page: Written, connection: du
         for query in item.published:
             again = cast("pl.DataFrame", pl.from_arrow(connection.sql(query).to_arrow_table()))
             numbers = [name for name in again.columns if again[name].dtype.is_numeric()]
-            values = {float(value) for name in numbers for value in again[name].drop_nulls()}
             scaled = {value * 0.01 for name in numbers if name.endswith("_pp") for value in again[name].drop_nulls()}
             plain = {float(v) for name in numbers if not name.endswith("_pp") for v in again[name].drop_nulls()}
             assert plain | scaled <= known, f"{item.exhibit}\n{query}"
-            assert values, f"{item.exhibit}\n{query}"
+            assert again.height, f"{item.exhibit}\n{query}"
 
 
 def _same(again: pl.DataFrame, frame: pl.DataFrame) -> bool:
