@@ -40,7 +40,9 @@ def read_report(folder: Path, index: str) -> Declared:
             todo="write one; docs/report.md says how",
         )
     at = f"{where}/{WHOLE}"
-    raw = only(read_yaml(home / WHOLE), {"title", "subtitle", "notice", "columns", "names", "codes"}, where=at)
+    raw = only(
+        read_yaml(home / WHOLE), {"title", "subtitle", "notice", "findings", "columns", "names", "codes"}, where=at
+    )
     columns = {str(name): _column(str(name), said, at) for name, said in dict(need(raw, "columns", at)).items()}
     parts = tuple(
         _part(read_yaml(path), f"{where}/{path.name}", columns)
@@ -51,6 +53,9 @@ def read_report(folder: Path, index: str) -> Declared:
     twice = sorted({name for name in listed if listed.count(name) > 1})
     if twice:
         raise Finding("an exhibit is shown twice", where=where, found=", ".join(twice), expected="each once")
+    findings = tuple(str(name) for name in raw.get("findings") or ())
+    for name in findings:
+        one_of(name, listed, f"{at} findings")
     return Declared(
         title=_words(need(raw, "title", at), at),
         subtitle=_words(need(raw, "subtitle", at), at),
@@ -59,6 +64,7 @@ def read_report(folder: Path, index: str) -> Declared:
         names={str(name): str(english) for name, english in dict(raw.get("names") or {}).items()},
         codes={str(code): _words(said, at) for code, said in dict(raw.get("codes") or {}).items()},
         parts=parts,
+        findings=findings,
     )
 
 

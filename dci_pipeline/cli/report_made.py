@@ -78,6 +78,7 @@ def written(
         made=release.vintage.isoformat() if release is not None else "",
         notice=declared.notice.of(language),
         places=_colophon(about, words, absent),
+        findings=[shown for name in declared.findings for shown in made if shown.exhibit == name and shown.sentence],
     )
     html = pages.page(
         whole, sections, template=_text("page.html"), css=_text("page.css"), script=_text("page.js"), words=words
@@ -131,7 +132,7 @@ def surroundings(
         names=_names(work, connection, declared),
         ask=ask,
         chart=chart,
-        flagged=_flagged(connection),
+        columns=_columns(connection),
         mapped=mapped if maps is not None else None,
         source=maps.source[language] if maps is not None and maps.layers else "",
     )
@@ -170,10 +171,13 @@ def _there(connection: DuckDBPyConnection) -> dict[str, set[str]]:
     return found
 
 
-def _flagged(connection: DuckDBPyConnection) -> set[str]:
-    """The tables whose rows say whether they are final."""
-    asked = "SELECT table_name FROM duckdb_columns() WHERE NOT internal AND column_name = 'maturity'"
-    return {table for (table,) in connection.execute(asked).fetchall()}
+def _columns(connection: DuckDBPyConnection) -> dict[str, set[str]]:
+    """The columns of every published table."""
+    found: dict[str, set[str]] = {}
+    asked = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+    for table, column in connection.execute(asked).fetchall():
+        found.setdefault(table, set()).add(column)
+    return found
 
 
 def _names(work: Work, connection: DuckDBPyConnection, declared: Declared) -> Names:
@@ -243,8 +247,9 @@ def _colophon(about: Surroundings, words: Mapping[str, str], absent: list[str]) 
     if absent:
         joined = "；".join(absent) if about.language == "zh" else "; ".join(absent)
         found.append((words["absent"], f"{words['absent_says']} {joined}"))
-    found.append((words["map"], about.source or words["no_map"]))
-    if about.source:
+    none = words["no_map"] if about.mapped is None else words["no_geometry"]
+    found.append((words["map"], about.source or none))
+    if about.mapped is not None:
         found.append((words["approval"], map_approval() or words["no_approval"]))
     found.append((words["queries"], words["queries_says"]))
     found.append((words["font"], words["font_says"]))

@@ -141,7 +141,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Declared:
-    """The whole report of an index."""
+    """The whole report of an index; findings: the exhibits whose sentences open it."""
 
     title: Words
     subtitle: Words
@@ -150,3 +150,4 @@ class Declared:
     names: Mapping[str, str]
     codes: Mapping[str, Words]
     parts: tuple[Part, ...]
+    findings: tuple[str, ...] = ()

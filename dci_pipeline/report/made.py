@@ -6,7 +6,7 @@ What asks, what draws and what maps is given from outside: this is the same for 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -20,20 +20,20 @@ from dci_pipeline.report.exhibits.kinds import RENDERERS
 from dci_pipeline.report.exhibits.table import laid
 from dci_pipeline.report.naming import Names
 from dci_pipeline.report.sentences import said
+from dci_pipeline.report.sourced import sourced
 
 _NAMED = ("row", "entity", "member")
 # Rows of the table that stands for a drawing to those who do not see it.
-_TABLED = 40
+_TABLED, _TOLD = 40, 10
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """What an exhibit is made from.
 
-    exhibits: those of the index, by id; there: the periods that each has values of; ask: a query to its rows; chart: a
-    specification, a prefix for its ids and what it shows to HTML; flagged: tables whose rows say whether they
-    are final; mapped: rows, places, unit, prefix and what it shows
-    to a map, None without geometry.
+    exhibits: those of the index, by id; there: the periods that each has values of; columns: those of every published
+    table; ask: a query to its rows; chart: a specification, a prefix for its ids and what it shows to HTML; mapped:
+    rows, places, unit, prefix and what it shows to a map, None without geometry.
     """
 
     period: Period
@@ -45,7 +45,7 @@ class Surroundings:
     names: Names
     ask: Callable[[str], pl.DataFrame]
     chart: Callable[[dict[str, Any], str, str], str]
-    flagged: Collection[str] = ()
+    columns: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
     mapped: Callable[[pl.DataFrame, str, str, str, str], str] | None = None
     source: str = ""
 
@@ -54,7 +54,8 @@ class Surroundings:
 class Made:
     """An exhibit as the page shows it; every text is in the report's language, `blocks` and `table` are HTML.
 
-    dated: whether any of its values is of the report's period, and not of the index as such.
+    queries: those whose rows are drawn; published: the same rows of the published tables themselves, where an exhibit
+    only selects them. dated: whether any of its values is of the report's period, and not of the index as such.
     """
 
     exhibit: str
@@ -69,6 +70,7 @@ class Made:
     provisional: bool
     sources: tuple[str, ...]
     queries: tuple[str, ...]
+    published: tuple[str, ...]
     half: bool
     dated: bool
     frames: tuple[pl.DataFrame, ...] = ()
@@ -100,6 +102,17 @@ def made(shown: Shown, about: Surroundings, number: str) -> Made | None:
         provisional=provisional,
         sources=tuple(tables),
         queries=tuple(dict.fromkeys(sql for sql, _, frame in asked if not frame.is_empty())),
+        published=tuple(
+            sourced(
+                exhibit,
+                about.period,
+                about.first_year,
+                {text for _, texts, _ in asked for text in texts},
+                about.columns,
+            )
+            if exhibit
+            else ()
+        ),
         half=shown.half,
         dated=any(
             not frame.is_empty()
@@ -176,7 +189,9 @@ def _said(shown: Shown, frames: list[pl.DataFrame], tables: list[str], about: Su
     """The sentence, whether any row it rests on is provisional, and what the rows are, in words."""
     exhibit = about.exhibits.get(shown.exhibit)
     asked = flags.questions(exhibit, about.period, about.first_year) if exhibit else []
-    asked = asked or flags.of_tables([table for table in tables if table in about.flagged], about.period)
+    asked = asked or flags.of_tables(
+        [table for table in tables if "maturity" in about.columns.get(table, ())], about.period
+    )
     answers = [row for question in asked for row in about.ask(question).iter_rows()]
     flag, provisional = flags.worded(answers, about.language)
     if shown.says is None:
@@ -198,7 +213,8 @@ def _drawn(shown: Shown, asked: Iterable[_Asked], about: Surroundings, label: st
         request = _request(drawing, frame, f"{shown.exhibit}-{at}".lower(), label, about, narrow=shown.half)
         block: Block = RENDERERS[drawing.kind](request)
         if not block.html:
-            continue
+            # What cannot be drawn, as a plane without its second value, is still told.
+            block = Block(laid(request, request.measures, limit=_TOLD), tabled=True)
         blocks.append(block.html)
         if not block.tabled:
             tables.append(laid(request, request.measures, limit=_TABLED))

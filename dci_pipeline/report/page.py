@@ -41,6 +41,7 @@ class About:
     made: str
     notice: str
     places: Sequence[tuple[str, str]]
+    findings: Sequence[Made] = ()
 
 
 def page(about: About, sections: Sequence[Section], *, template: str, css: str, script: str, words: Any) -> str:
@@ -126,7 +127,7 @@ def colours() -> str:
         f":root{{--font:{FONT};color-scheme:light;{light}}}\n"
         f'@media (prefers-color-scheme:dark){{:root:not([data-theme="light"]){{color-scheme:dark;{dark}}}}}\n'
         f':root[data-theme="dark"]{{color-scheme:dark;{dark}}}\n'
-        f'@media print{{:root,:root[data-theme="dark"]{{color-scheme:light;{light}}}}}\n'
+        f'@media print{{:root,:root:not([data-theme="light"]),:root[data-theme]{{color-scheme:light;{light}}}}}\n'
     )
 
 

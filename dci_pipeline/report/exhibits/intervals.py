@@ -27,7 +27,7 @@ def intervals(request: Request) -> Block:
         "axis": {"labelColor": LIGHT.ink, "labelLimit": 200},
     }
     x: dict[str, Any] = {"field": "at", "type": "quantitative", "title": request.head(value), "scale": {"zero": False}}
-    x["axis"] = {"format": axis_format(request.unit(value)), "grid": True}
+    x["axis"] = {"format": axis_format(request.unit(value)), "grid": True, "tickCount": 8}
     line = {"type": "rule", "strokeWidth": 5, "opacity": 0.3, "color": LIGHT.accent, "strokeCap": "round"}
     layers: list[dict[str, Any]] = [
         {"mark": line, "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y}},
