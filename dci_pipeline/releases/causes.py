@@ -52,22 +52,39 @@ class Causes:
         """
         if node in self.method:
             return METHOD
-        feeds = {str(leaf.feed) for leaf in self.framework.leaves_under(node)}
-        sent = {(feed, day) for feed, day in self.sent.select("feed", "start").iter_rows() if feed in feeds}
-        corrected = {item for item in self.corrected if item[0] in feeds}
-        near = rests_on(self.framework, start, months)
-        for kind, slices in ((CORRECTION, corrected), (ROUTINE, sent)):
-            if any(day in near for _, day in slices):
+        feeds = self._feeds(node)
+        corrected = {day for feed, day in self.corrected if feed in feeds}
+        sent = {day for feed, day in self.sent.select("feed", "start").iter_rows() if feed in feeds}
+        near, last = rests_on(self.framework, start, months), _last(start, months)
+        for kind, days in ((CORRECTION, corrected), (ROUTINE, sent)):
+            if days & near:
                 return kind
-        return CORRECTION if corrected else ROUTINE if sent else METHOD
+        for kind, days in ((CORRECTION, corrected), (ROUTINE, sent)):
+            if any(day <= last for day in days):
+                return kind
+        return METHOD
 
     def deliveries(self, node: str, start: date, months: int) -> str | None:
-        """The new deliveries of the node's feeds for these months, else for other periods, with a space between."""
-        feeds = sorted({str(leaf.feed) for leaf in self.framework.leaves_under(node)})
-        of_node = self.sent.filter(pl.col("feed").is_in(feeds))
-        end = periods.Period(start, "month").shift(months - 1).start
-        own = of_node.filter(pl.col("start").is_between(start, end))
-        return " ".join((own if own.height else of_node)["sha256"].unique().sort().to_list()) or None
+        """The new deliveries of the node's feeds for these months, with a space between.
+
+        Where there is none, those for other periods that the value rests on, else for any period before; None without.
+        """
+        of_node = self.sent.filter(pl.col("feed").is_in(sorted(self._feeds(node))))
+        day, last = pl.col("start"), _last(start, months)
+        near = sorted(rests_on(self.framework, start, months))
+        for wanted in (day.is_between(start, last), day.is_in(near), day <= last):
+            named = of_node.filter(wanted)["sha256"].unique().sort().to_list()
+            if named:
+                return " ".join(named)
+        return None
+
+    def _feeds(self, node: str) -> set[str]:
+        return {str(leaf.feed) for leaf in self.framework.leaves_under(node)}
+
+
+def _last(start: date, months: int) -> date:
+    """First day of the last of some months."""
+    return Period(start, "month").shift(months - 1).start
 
 
 def rests_on(framework: Framework, start: date, months: int) -> frozenset[date]:

@@ -84,9 +84,11 @@ OWN, FAR, OTHER = ("shop", "2019Q3"), ("shop", "2018Q1"), ("web", "2019Q4")
         ({"sent": [OWN], "files": {"feeds/web.yaml": "schema.[web]"}}, ["R1", "R2"]),
         ({"sent": [OTHER], "files": {"feeds/shop.yaml": "schema.[shop]"}}, ["R3", "R3"]),
         ({"sent": [OWN], "files": {"index.yaml": "revision_window.months"}}, ["R1", "R2"]),
-        # Nothing near: what was carried on from further back, or else the code.
-        ({"fixed": "2022Q4"}, ["C", "C"]),
-        ({"sent": [("shop", "2022Q4")]}, ["R1", "R2"]),
+        # Nothing near: what was carried on from further back, or else the code. What came later moves nothing.
+        ({"fixed": "2018Q3"}, ["C", "C"]),
+        ({"fixed": "2017Q3"}, ["C", "C"]),
+        ({"sent": [("shop", "2017Q3")]}, ["R1", "R2"]),
+        ({"fixed": "2022Q4", "sent": [("shop", "2022Q4")]}, ["R3", "R3"]),
         ({"sent": [OTHER]}, ["R3", "R3"]),
         ({}, ["R3", "R3"]),
     ],
@@ -104,11 +106,13 @@ def test_the_kind_is_that_of_the_rows_own_cause(towns: Framework, new: dict[str,
     ("sent", "named"),
     [
         ([OWN, ("shop", "2019Q4"), ("shop", "2020Q1")], "shop2019Q3 shop2019Q4"),
-        ([FAR, OTHER], "shop2018Q1"),
+        ([FAR, OTHER, ("shop", "2022Q4")], "shop2018Q1"),
+        ([("shop", "2017Q3"), ("shop", "2022Q4")], "shop2017Q3"),
+        ([("shop", "2022Q4")], None),
         ([OTHER], None),
     ],
 )
-def test_the_delivery_is_of_the_nodes_feeds_and_of_the_period_before_others(
+def test_the_delivery_is_of_the_nodes_feeds_and_of_the_period_then_of_what_it_rests_on(
     towns: Framework, sent: list[tuple[str, str]], named: str | None
 ) -> None:
     assert set(made(BEFORE, AFTER, causes(towns, sent=sent))["delivery"]) == {named}
