@@ -104,8 +104,9 @@ def _past(work: Work, step: Step, period: Period | None, frame: pl.DataFrame, ta
     wanted = [period.shift(-back) for back in reversed(range(_BACK[step.scope]))]
     there = work.warehouse.existing(stage, name, wanted)
     chosen = past_of(sliced(frame, table), table, frame)
+    columns = [column for column in dict.fromkeys((*table.key, table.measure)) if column in frame.columns]
     try:
-        return work.warehouse.rows_where(stage, name, there, chosen)
+        return work.warehouse.rows_where(stage, name, there, chosen, columns=columns)
     except Finding:
         return frame.filter(chosen)  # earlier partitions are of other code or contracts, and not comparable
 

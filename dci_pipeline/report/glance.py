@@ -175,9 +175,11 @@ def _spread(shown: Slice, measure: str, table: Table, theme: Theme) -> dict[str,
     first, last = (math.log10(low), math.log10(high)) if wide else (low, high)
     at = ((placed - first) / ((last - first) or 1.0) * _BINS).floor().clip(0, _BINS - 1).cast(pl.Int64)
     counts = dict(at.value_counts().rows())
-    data = [{"from": edges[place], "to": edges[place + 1], "n": counts.get(place, 0)} for place in range(_BINS)]
     scale = {"type": "log", "nice": False} if wide else {"zero": False, "nice": False}
-    axis = {"tickCount": 4, "format": _axis(table.units[measure])}
+    axis: dict[str, Any] = {"tickCount": 3, "format": _axis(table.units[measure])}
+    if wide:
+        axis["values"] = [10.0**power for power in range(math.ceil(first), math.floor(last) + 1)]
+    data = [{"from": edges[place], "to": edges[place + 1], "n": counts.get(place, 0)} for place in range(_BINS)]
     return {
         **_SIZE,
         "title": title,
@@ -215,16 +217,26 @@ def _trend(past: pl.DataFrame, measure: str, table: Table, theme: Theme) -> dict
         "data": {"values": data},
         "mark": {"type": "line", "color": theme.accent, "point": {"size": 22, "color": theme.accent}},
         "encoding": {
-            "x": {"field": "when", "type": "ordinal", "title": None, "axis": {"labelOverlap": "greedy"}},
+            "x": {
+                "field": "when",
+                "type": "ordinal",
+                "title": None,
+                "axis": {"values": _few([row["when"] for row in data])},
+            },
             "y": {
                 "field": "value",
                 "type": "quantitative",
                 "title": None,
                 "scale": {"zero": False},
-                "axis": {"tickCount": 4, "format": _axis(table.units[measure])},
+                "axis": {"tickCount": 3, "format": _axis(table.units[measure])},
             },
         },
     }
+
+
+def _few(labels: list[str]) -> list[str]:
+    """The first, the last and two between them: a label costs more to lay out than what it stands under."""
+    return [labels[round(part * (len(labels) - 1) / 3)] for part in range(4)] if len(labels) > 4 else labels
 
 
 def _period(at: object, when: str) -> str:
@@ -314,7 +326,7 @@ def _axis(unit: str) -> str:
 
 
 def _spec(panels: list[dict[str, Any]], said: str) -> dict[str, Any]:
-    small = {"labelFontSize": 10}
+    small = {"labelFontSize": 10, "labelOverlap": False}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         **({"title": {"text": said, "fontSize": 11}} if said else {}),
