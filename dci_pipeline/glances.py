@@ -73,12 +73,15 @@ def _picture(spec: dict[str, object], name: str) -> str | None:
     return None
 
 
-def _largest(work: Work) -> pl.DataFrame:
-    """The largest tables of the published file: [table, rows]."""
+def _largest(work: Work) -> pl.DataFrame | None:
+    """The largest tables of the published file: [table, rows]; None where it would have to be fetched for that."""
     import polars as pl
 
+    from dci_pipeline.warehouse.objects import ObjectPath
     from dci_pipeline.warehouse.published import sizes
 
+    if isinstance(work.warehouse.layout.catalogue, ObjectPath):
+        return None
     found = sorted(sizes(work.warehouse.layout).items(), key=lambda item: (-item[1], item[0]))[:_TABLES]
     return pl.DataFrame(found, schema={"table": pl.String, "rows": pl.Int64}, orient="row")
 
