@@ -48,15 +48,16 @@ def has_glance(step: Step) -> bool:
 
 def glance(work: Work, step: Step, period: Period | None) -> Glance | None:
     """The partition of a step at a glance; None for one that has no rows."""
-    from dci_pipeline.report import glance as drawn
+    from dci_pipeline.report import glance as shown
+    from dci_pipeline.report.glance_panels import chart
 
     published_file = step.key == CATALOGUE
     frame = _largest(work) if published_file else _frame(work, step, period)
     if frame is None or frame.is_empty():
         return None
-    table = drawn.Table(("table",), {"rows": "count"}, {}, {}) if published_file else _table(work, step, frame)
-    rows = drawn.first_rows(frame, table)
-    spec = drawn.chart(frame, _past(work, step, period, frame, table), table)
+    table = shown.Table(("table",), {"rows": "count"}, {}, {}) if published_file else _table(work, step, frame)
+    rows = shown.first_rows(frame, table)
+    spec = chart(frame, _past(work, step, period, frame, table), table)
     return Glance(None if spec is None else _picture(spec, f"{step.key[1]} {period or ''}".strip()), rows)
 
 
