@@ -48,15 +48,16 @@ def has_glance(step: Step) -> bool:
 
 def glance(work: Work, step: Step, period: Period | None) -> Glance | None:
     """The partition of a step at a glance; None for one that has no rows."""
-    from dci_pipeline.report import glance as drawn
+    from dci_pipeline.report import glance as shown
+    from dci_pipeline.report.glance_panels import chart
 
     published_file = step.key == CATALOGUE
     frame = _largest(work) if published_file else _frame(work, step, period)
     if frame is None or frame.is_empty():
         return None
-    table = drawn.Table(("table",), {"rows": "count"}, {}, {}) if published_file else _table(work, step, frame)
-    rows = drawn.first_rows(frame, table)
-    spec = drawn.chart(frame, _past(work, step, period, frame, table), table)
+    table = shown.Table(("table",), {"rows": "count"}, {}, {}) if published_file else _table(work, step, frame)
+    rows = shown.first_rows(frame, table)
+    spec = chart(frame, _past(work, step, period, frame, table), table)
     return Glance(None if spec is None else _picture(spec, f"{step.key[1]} {period or ''}".strip()), rows)
 
 
@@ -73,12 +74,15 @@ def _picture(spec: dict[str, object], name: str) -> str | None:
     return None
 
 
-def _largest(work: Work) -> pl.DataFrame:
-    """The largest tables of the published file: [table, rows]."""
+def _largest(work: Work) -> pl.DataFrame | None:
+    """The largest tables of the published file: [table, rows]; None where it would have to be fetched for that."""
     import polars as pl
 
+    from dci_pipeline.warehouse.objects import ObjectPath
     from dci_pipeline.warehouse.published import sizes
 
+    if isinstance(work.warehouse.layout.catalogue, ObjectPath):
+        return None
     found = sorted(sizes(work.warehouse.layout).items(), key=lambda item: (-item[1], item[0]))[:_TABLES]
     return pl.DataFrame(found, schema={"table": pl.String, "rows": pl.Int64}, orient="row")
 
@@ -104,8 +108,9 @@ def _past(work: Work, step: Step, period: Period | None, frame: pl.DataFrame, ta
     wanted = [period.shift(-back) for back in reversed(range(_BACK[step.scope]))]
     there = work.warehouse.existing(stage, name, wanted)
     chosen = past_of(sliced(frame, table), table, frame)
+    columns = [column for column in dict.fromkeys((*table.key, table.measure)) if column in frame.columns]
     try:
-        return work.warehouse.rows_where(stage, name, there, chosen)
+        return work.warehouse.rows_where(stage, name, there, chosen, columns=columns)
     except Finding:
         return frame.filter(chosen)  # earlier partitions are of other code or contracts, and not comparable
 

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from dci_pipeline.report import drawing
-from dci_pipeline.report.glance import Table, chart, first_rows, past_of, sliced
+from dci_pipeline.report.glance import Table, first_rows, past_of, sliced
+from dci_pipeline.report.glance_panels import chart
 
 KEY = ("entity_type", "entity_code", "node", "month")
 UNITS = {"points": "points", "rank": "rank", "growth_yoy": "fraction of 1", "rank_change": "ranks"}
