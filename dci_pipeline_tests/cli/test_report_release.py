@@ -52,6 +52,18 @@ def towns(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def test_a_query_that_fails_is_named(dci: Dci, towns: Path) -> None:
+    (towns / "1.yaml").write_text(PART.replace("growth_yoy", "growth_of_all"), encoding="utf-8")
+    result = dci("report", "--period", "2019", "--out", "report.html")
+    assert result.code == 2
+    assert "a query of the report fails" in result.all and "growth_of_all" in result.all and "dci sql" in result.all
+
+
+def test_a_period_without_rows_says_which_there_are(dci: Dci, towns: Path) -> None:
+    result = dci("report", "--period", "2031Q1")
+    assert result.code == 2 and "2018Q1 to 2019Q4" in result.all
+
+
 def test_a_release_has_the_report_that_was_declared_with_it(dci: Dci, towns: Path, home: Path) -> None:
     assert dci("release", "--period", "2019Q4", "--date", "2020-01-20").code == 0
     (towns / "report.yaml").write_text(WHOLE.replace("Report on towns", "Another report"), encoding="utf-8")
