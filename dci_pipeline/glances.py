@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _BACK = {"period": 13, "year": 6}
 # What a picture may weigh at most, in bytes.
 MOST_BYTES = 20_000
+# The published file is shown by its largest tables.
+CATALOGUE = ("marts", "catalogue")
+_TABLES = 12
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,18 @@ class Glance:
 
 def has_glance(step: Step) -> bool:
     """Whether a step makes a table that is looked at: of the index, or published."""
-    return step.key[1] != "catalogue" and (step.published or step.key[0] in ("index", "weight"))
+    return step.published or step.key[0] in ("index", "weight", "marts")
 
 
 def glance(work: Work, step: Step, period: Period | None) -> Glance | None:
     """The partition of a step at a glance; None for one that has no rows."""
     from dci_pipeline.report import glance as drawn
 
-    frame = _frame(work, step, period)
+    published_file = step.key == CATALOGUE
+    frame = _largest(work) if published_file else _frame(work, step, period)
     if frame is None or frame.is_empty():
         return None
-    table = _table(work, step, frame)
+    table = drawn.Table(("table",), {"rows": "count"}, {}, {}) if published_file else _table(work, step, frame)
     rows = drawn.first_rows(frame, table)
     spec = drawn.chart(frame, _past(work, step, period, frame, table), table)
     return Glance(None if spec is None else _picture(spec, f"{step.key[1]} {period or ''}".strip()), rows)
@@ -69,6 +73,16 @@ def _picture(spec: dict[str, object], name: str) -> str | None:
     return None
 
 
+def _largest(work: Work) -> pl.DataFrame:
+    """The largest tables of the published file: [table, rows]."""
+    import polars as pl
+
+    from dci_pipeline.warehouse.published import sizes
+
+    found = sorted(sizes(work.warehouse.layout).items(), key=lambda item: (-item[1], item[0]))[:_TABLES]
+    return pl.DataFrame(found, schema={"table": pl.String, "rows": pl.Int64}, orient="row")
+
+
 def _frame(work: Work, step: Step, period: Period | None) -> pl.DataFrame | None:
     """The rows of a partition; of the links, which are made in one go, those of the last."""
     stage, name = step.key
@@ -84,14 +98,15 @@ def _past(work: Work, step: Step, period: Period | None, frame: pl.DataFrame, ta
     """Rows of this and earlier partitions that a trend is made of."""
     from dci_pipeline.report.glance import past_of, sliced
 
-    if period is None or step.scope not in _BACK or table.measure is None:
+    if period is None or step.scope not in _BACK or step.key == CATALOGUE or table.measure is None:
         return frame.head(0)
     stage, name = step.key
     wanted = [period.shift(-back) for back in reversed(range(_BACK[step.scope]))]
     there = work.warehouse.existing(stage, name, wanted)
     chosen = past_of(sliced(frame, table), table, frame)
+    columns = [column for column in dict.fromkeys((*table.key, table.measure)) if column in frame.columns]
     try:
-        return work.warehouse.rows_where(stage, name, there, chosen)
+        return work.warehouse.rows_where(stage, name, there, chosen, columns=columns)
     except Finding:
         return frame.filter(chosen)  # earlier partitions are of other code or contracts, and not comparable
 
@@ -132,14 +147,16 @@ def _preferred(work: Work) -> dict[str, list[str]]:
 
 
 def _names(work: Work) -> dict[str, str]:
-    """Short names of places and groups, and names of nodes."""
+    """Short names of places by code, of groups and nodes as 'type:code' and 'node:id'."""
     framework, geography = work.framework, work.geography
 
     def make() -> dict[str, str]:
-        found = {node.node: node.name_en or node.node for node in framework.nodes}
-        for frame in (geography.groups, geography.places):
-            for code, short, name in frame.select("code", "short_zh", "name_zh").iter_rows():
-                found[code] = short or name or code
-        return found | {NATION: framework.nation["name_zh"], framework.nation["code"]: framework.nation["name_zh"]}
+        found = {f"node:{node.node}": node.name_en or node.node for node in framework.nodes}
+        for code, short, name in geography.places.select("code", "short_zh", "name_zh").iter_rows():
+            found[code] = short or name or code
+        for kind, code, short, name in geography.groups.select("type", "code", "short_zh", "name_zh").iter_rows():
+            found[f"{kind}:{code}"] = short or name or code
+        nation = framework.nation
+        return found | {f"{NATION}:{code}": nation.get("name_zh", NATION) for code in ("", nation["code"])}
 
     return work.once("names", geography.sha256, make)

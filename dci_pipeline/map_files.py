@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "map.yaml"
 # Counted up when the same files make another layer.
-_MAKING = 1
+_MAKING = 2
 _KEYS = {"package", "areas", "lines", "source_zh", "source_en", "places", "groups", "projection", "inset", "detail"}
 _INSET = {"title_zh", "title_en", "above", "west", "east", "south", "north", "scale"}
 _DETAIL = {"tolerance", "smallest", "specks_within"}

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol, cast, runtime_checkable
 
 from dci_pipeline.findings import Finding
-from dci_pipeline.report.style import LIGHT, Theme, config
+from dci_pipeline.report.style import FONT, FONT_FAMILY, LIGHT, Theme, config
 
 # The package whose font files are used; its modules are never imported.
 FONT_PACKAGE = "zhplot"
@@ -38,7 +38,7 @@ def svg(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, *, prefix: str = 
     A configuration of the specification itself goes before the theme's. Raises Finding when what draws is not
     installed, or for a specification that cannot be drawn.
     """
-    drawn = cast("str", _drawn("vegalite_to_svg", spec, theme))
+    drawn = cast("str", _drawn("vegalite_to_svg", themed(spec, theme)))
     # What draws counts on from chart to chart, so that the numbers in its ids depend on what was drawn before.
     names: dict[str, str] = {}
     for found in _ID.finditer(drawn):
@@ -67,7 +67,8 @@ def _short(path: str, grid: int) -> str:
 
 def png(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, *, scale: float = 2.0) -> bytes:
     """The chart as PNG, `scale` pixels per unit of its size. Raises as `svg` does."""
-    return _drawn("vegalite_to_png", spec, theme, scale=scale)
+    # Drawn here and now, it needs no other font than the one that is here.
+    return _drawn("vegalite_to_png", themed(spec, theme, FONT_FAMILY), scale=scale)
 
 
 def small_png(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, *, scale: float = 1.5, colours: int = 24) -> bytes:
@@ -90,10 +91,10 @@ def font_folder() -> str:
     return f"{found.submodule_search_locations[0]}/fonts"
 
 
-def themed(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT) -> dict[str, Any]:
+def themed(spec: Mapping[str, Any] | Chart, theme: Theme = LIGHT, font: str = FONT) -> dict[str, Any]:
     """The specification as a dict with the theme's configuration below its own, part by part."""
     given = spec.to_dict() if isinstance(spec, Chart) else dict(spec)
-    return {**given, "config": _over(config(theme), given.get("config") or {})}
+    return {**given, "config": _over(config(theme, font), given.get("config") or {})}
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,10 +108,10 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _drawn(how: str, spec: Mapping[str, Any] | Chart, theme: Theme, **options: float) -> Any:
+def _drawn(how: str, spec: Mapping[str, Any], **options: float) -> Any:
     drawer = _drawer()
     try:
-        return getattr(drawer, how)(themed(spec, theme), vl_version=_VERSION, allowed_base_urls=[], **options)
+        return getattr(drawer, how)(spec, vl_version=_VERSION, allowed_base_urls=[], **options)
     except ValueError as error:
         raise Finding(
             "a chart that cannot be drawn", found=" ".join(str(error).split())[:300], expected=f"Vega-Lite {_VERSION}"

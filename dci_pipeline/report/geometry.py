@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dci_pipeline.findings import Finding
 
 Points = NDArray[np.float64]
 Areas = Any  # an array of shapely geometries, whose package has no types
@@ -257,6 +260,11 @@ def _transform(areas: Areas, into: Callable[[Points], Points]) -> Areas:
 
 
 def _shapely() -> Any:
+    """shapely, which has no types. Raises Finding when it is not installed."""
+    if find_spec("shapely") is None:
+        raise Finding(
+            "what simplifies outlines is not installed", where="shapely", todo="pip install 'dci_pipeline[report]'"
+        )
     import shapely  # pyright: ignore[reportMissingTypeStubs, reportMissingImports, reportUnknownVariableType, reportUnusedImport]
 
     return cast("Any", shapely)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -21,6 +21,9 @@ from dci_pipeline.report.style import LIGHT, Theme
 WHEN = ("year", "half", "quarter", "month", "period")
 _ENTITIES = ("entity_code", "place", "code")
 _TYPE, _TYPES_NATION = "entity_type", "nation"
+# Columns whose codes are of a kind that another column says, or that has another name.
+_KIND_IN = {"entity_code": _TYPE, "scope_code": "scope_type", "group_code": "group_type"}
+_NODES = ("node", "child", "root", "parent")
 _BARS, _BINS, _MOVED, _ROWS, _COLUMNS = 12, 16, 4, 8, 6
 _SIZE = {"width": 180, "height": 112}
 
@@ -29,7 +32,8 @@ _SIZE = {"width": 180, "height": 112}
 class Table:
     """How a table is read: its key, the unit of every number that is no key, in the contract's order.
 
-    `preferred`: by key column the value to show, such as the root of the tree; `names`: what codes are called.
+    `preferred`: by key column the value to show, such as the root of the tree; `names`: what codes are called, a
+    place by its code, all else as 'kind:code', such as 'node:total' or a type of group and its code.
     """
 
     key: tuple[str, ...]
@@ -97,10 +101,10 @@ def chart(frame: pl.DataFrame, past: pl.DataFrame, table: Table, *, theme: Theme
     if measure is None:
         return _spec([_counted(frame, table, theme)], "")
     shown = sliced(frame, table)
-    rows = shown.rows.filter(pl.col(measure).cast(pl.Float64).is_finite())
-    panels = [_spread(rows, shown.entity, measure, table, theme), _trend(past, measure, table, theme)]
-    panels.append(_moved(rows, shown.entity, past, table, theme))
-    said = " · ".join(f"{table.names.get(str(value), value)}" for value in shown.limits.values())
+    shown = replace(shown, rows=shown.rows.filter(pl.col(measure).cast(pl.Float64).is_finite()))
+    panels = [_spread(shown, measure, table, theme), _trend(past, measure, table, theme)]
+    panels.append(_moved(shown, past, table, theme))
+    said = " · ".join(_name(value, column, table, shown.limits) for column, value in shown.limits.items())
     return _spec([panel for panel in panels if panel is not None], said)
 
 
@@ -126,7 +130,7 @@ def first_rows(frame: pl.DataFrame, table: Table, *, lang: str = "en") -> str:
     decimals = {name: decimals_for(rows[name].to_list(), table.units[name]) for name in columns}
     cells = [
         [
-            _name(row[shown.entity], table),
+            _name(row[shown.entity], shown.entity, table, shown.limits),
             *(number(row[name], table.units[name], lang, decimals=decimals[name]) for name in columns),
         ]
         for row in rows.head(_ROWS).iter_rows(named=True)
@@ -146,18 +150,23 @@ def _commonest(values: pl.Series) -> object:
     return counted[values.name][0]
 
 
-def _name(code: object, table: Table) -> str:
-    return MISSING if code is None else table.names.get(str(code), str(code))
+def _name(code: object, column: str, table: Table, limits: Mapping[str, object]) -> str:
+    """What a code of a column is called; the code itself where it has no name."""
+    if code is None:
+        return MISSING
+    kind = "node" if column in _NODES else str(limits.get(_KIND_IN.get(column, ""), column))
+    return table.names.get(f"{kind}:{code}") or table.names.get(str(code)) or str(code)
 
 
-def _spread(rows: pl.DataFrame, entity: str, measure: str, table: Table, theme: Theme) -> dict[str, Any] | None:
+def _spread(shown: Slice, measure: str, table: Table, theme: Theme) -> dict[str, Any] | None:
     """A histogram of many entities, on a logarithmic axis where they are that far apart; a bar for each of a few."""
+    rows, entity = shown.rows, shown.entity
     if rows.is_empty():
         return None
     values = rows[measure].cast(pl.Float64)
     title = f"{measure}: {rows.height} × {entity}"
     if rows.height <= _BARS:
-        bars = [{"name": _name(code, table), "value": value} for code, value in rows.select(entity, measure).rows()]
+        bars = _named(rows.select(entity, measure), shown, table)
         return _bars(sorted(bars, key=lambda bar: -bar["value"]), title, table.units[measure], theme.accent)
     low, high = float(values.min() or 0.0), float(values.max() or 0.0)  # pyright: ignore[reportArgumentType]
     wide = low > 0 and high / low > 50
@@ -166,9 +175,11 @@ def _spread(rows: pl.DataFrame, entity: str, measure: str, table: Table, theme: 
     first, last = (math.log10(low), math.log10(high)) if wide else (low, high)
     at = ((placed - first) / ((last - first) or 1.0) * _BINS).floor().clip(0, _BINS - 1).cast(pl.Int64)
     counts = dict(at.value_counts().rows())
-    data = [{"from": edges[place], "to": edges[place + 1], "n": counts.get(place, 0)} for place in range(_BINS)]
     scale = {"type": "log", "nice": False} if wide else {"zero": False, "nice": False}
-    axis = {"tickCount": 4, "format": _axis(table.units[measure])}
+    axis: dict[str, Any] = {"tickCount": 3, "format": _axis(table.units[measure])}
+    if wide:
+        axis["values"] = [10.0**power for power in range(math.ceil(first), math.floor(last) + 1)]
+    data = [{"from": edges[place], "to": edges[place + 1], "n": counts.get(place, 0)} for place in range(_BINS)]
     return {
         **_SIZE,
         "title": title,
@@ -199,23 +210,33 @@ def _trend(past: pl.DataFrame, measure: str, table: Table, theme: Theme) -> dict
     value = pl.col(measure).first() if nation else pl.col(measure).sum() if summed else pl.col(measure).median()
     rows = past.group_by(when).agg(value.alias("value")).sort(when)
     data = [{"when": _period(at, when), "value": found} for at, found in rows.rows()]
-    said = table.names.get(_TYPES_NATION, _TYPES_NATION) if nation else "sum" if summed else "median"
+    said = table.names.get(f"{_TYPES_NATION}:", _TYPES_NATION) if nation else "sum" if summed else "median"
     return {
         **_SIZE,
         "title": f"{measure}: {said}, {len(data)} × {when}",
         "data": {"values": data},
         "mark": {"type": "line", "color": theme.accent, "point": {"size": 22, "color": theme.accent}},
         "encoding": {
-            "x": {"field": "when", "type": "ordinal", "title": None, "axis": {"labelOverlap": "greedy"}},
+            "x": {
+                "field": "when",
+                "type": "ordinal",
+                "title": None,
+                "axis": {"values": _few([row["when"] for row in data])},
+            },
             "y": {
                 "field": "value",
                 "type": "quantitative",
                 "title": None,
                 "scale": {"zero": False},
-                "axis": {"tickCount": 4, "format": _axis(table.units[measure])},
+                "axis": {"tickCount": 3, "format": _axis(table.units[measure])},
             },
         },
     }
+
+
+def _few(labels: list[str]) -> list[str]:
+    """The first, the last and two between them: a label costs more to lay out than what it stands under."""
+    return [labels[round(part * (len(labels) - 1) / 3)] for part in range(4)] if len(labels) > 4 else labels
 
 
 def _period(at: object, when: str) -> str:
@@ -223,8 +244,9 @@ def _period(at: object, when: str) -> str:
     return text[:7] if when in ("month", "quarter", "period") and len(text) == 10 else text
 
 
-def _moved(rows: pl.DataFrame, entity: str, past: pl.DataFrame, table: Table, theme: Theme) -> dict[str, Any] | None:
+def _moved(shown: Slice, past: pl.DataFrame, table: Table, theme: Theme) -> dict[str, Any] | None:
     """Who gained and lost most: by a growth or change of the table, else against the period before."""
+    rows, entity = shown.rows, shown.entity
     column = next((name for name in table.units if name.startswith("growth") and "rank" not in name), None)
     column = column or next((name for name in table.units if "change" in name), None)
     unit = table.units.get(column or "", "fraction of 1")
@@ -236,8 +258,16 @@ def _moved(rows: pl.DataFrame, entity: str, past: pl.DataFrame, table: Table, th
     ordered = rows.select(pl.col(entity), pl.col(column)).sort(column, entity, descending=[True, False])
     few = min(_MOVED, ordered.height // 2)
     ends = pl.concat([ordered.head(few), ordered.tail(few)])
-    bars = [{"name": _name(code, table), "value": value} for code, value in ends.rows()]
-    return _bars(bars, f"{column}: most and least", unit, theme.rise, below=theme.fall)
+    return _bars(_named(ends, shown, table), f"{column}: most and least", unit, theme.rise, below=theme.fall)
+
+
+def _named(rows: pl.DataFrame, shown: Slice, table: Table) -> list[dict[str, Any]]:
+    """[entity, value] as bars with names; two of one name stand apart by their code."""
+    called = [(code, _name(code, shown.entity, table, shown.limits), value) for code, value in rows.rows()]
+    names = [name for _, name, _ in called]
+    return [
+        {"name": name if names.count(name) == 1 else f"{name} {code}", "value": value} for code, name, value in called
+    ]
 
 
 def _against_before(rows: pl.DataFrame, entity: str, past: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -261,7 +291,7 @@ def _counted(frame: pl.DataFrame, table: Table, theme: Theme) -> dict[str, Any]:
     if few is None:
         return _bars([{"name": "rows", "value": frame.height}], "rows", "count", theme.accent)
     counted = frame[few].cast(pl.String).fill_null(MISSING).value_counts().sort("count", few, descending=[True, False])
-    bars = [{"name": table.names.get(value, value), "value": count} for value, count in counted.rows()]
+    bars = [{"name": _name(value, few, table, {}), "value": count} for value, count in counted.rows()]
     return _bars(bars, f"rows by {few}", "count", theme.accent)
 
 
@@ -296,7 +326,7 @@ def _axis(unit: str) -> str:
 
 
 def _spec(panels: list[dict[str, Any]], said: str) -> dict[str, Any]:
-    small = {"labelFontSize": 10}
+    small = {"labelFontSize": 10, "labelOverlap": False}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         **({"title": {"text": said, "fontSize": 11}} if said else {}),

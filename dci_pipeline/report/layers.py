@@ -54,7 +54,8 @@ class Maps:
     layers: {type of entity: TopoJSON} with the objects `areas` (properties.code), `areas_borders`, `areas_outline`,
     `lines` and `frame`, and in that of the places also `groups`, `groups_borders`, `groups_outline`. The plane is
     `width` x `height`, y downwards: draw it with the projection {type: identity}. centres: {code: (x, y)} of the places
-    in that plane. inset: {x, y, zh, en} of its title, or None. outside: {code: name} of areas without values.
+    in that plane. inset: {x, y, zh, en} of its title and its `box`, or None. outside: {code: name} of areas that have
+    no values.
     """
 
     width: float
@@ -132,7 +133,8 @@ def _centres(
 def _title(plan: Plan, box: geometry.Points | None) -> dict[str, Any] | None:
     if box is None:
         return None
-    return {"x": round(float(box[0, 0]) + 4, 1), "y": round(float(box[0, 1]) - 5, 1), **plan.inset_title}
+    ring = [[round(float(x), 1), round(float(y), 1)] for x, y in box]
+    return {"x": ring[0][0] + 4, "y": ring[0][1] - 5, "box": ring, **plan.inset_title}
 
 
 def _layer(

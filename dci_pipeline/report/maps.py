@@ -15,6 +15,7 @@ from dci_pipeline.report.layers import Maps
 from dci_pipeline.report.numbers import decimals_for, form_of, number, unit_label
 from dci_pipeline.report.style import FONT, LIGHT, Theme
 
+_WIDTH, _ROOM = 760, 520
 _NO_DATA = {"zh": "无数据", "en": "no data"}
 _NO_APPROVAL = {"zh": "未提供审图号", "en": "No map approval number given"}
 
@@ -45,7 +46,7 @@ def choropleth(
     method: str = "quantiles",
     middle: float | None = None,
     theme: Theme = LIGHT,
-    width: int = 760,
+    width: int = _WIDTH,
 ) -> dict[str, Any]:
     """The areas of one type of entity coloured by class of value.
 
@@ -79,7 +80,7 @@ def choropleth(
             "domain": [*reversed(made.labels), _NO_DATA[lang]],
             "range": [*reversed(made.colours), theme.no_data],
         },
-        "legend": _legend("" if form_of(unit).after.get(lang) else unit_label(unit, lang), theme),
+        "legend": _legend("" if form_of(unit).after.get(lang) else unit_label(unit, lang), theme, width),
     }
     areas = {
         "data": _feature(layer, "areas"),
@@ -92,7 +93,7 @@ def choropleth(
         "mark": {"type": "geoshape", "stroke": None},
         "encoding": {"fill": fill, "tooltip": _tooltip(unit_label(unit, lang), lang)},
     }
-    layers = [areas, *_borders(layer, theme), *_notes(maps, height, lang, approval, theme)]
+    layers = [areas, *_borders(layer, theme, width), *_notes(maps, width, lang, approval, theme)]
     return _spec(layers, title, subtitle, width, height)
 
 
@@ -107,7 +108,7 @@ def bubbles(
     approval: str | None = None,
     largest: float = 900.0,
     theme: Theme = LIGHT,
-    width: int = 760,
+    width: int = _WIDTH,
 ) -> dict[str, Any]:
     """Circles on the centres of places, their area in proportion to the value; over the territory where it is known.
 
@@ -121,14 +122,18 @@ def bubbles(
     height = round(width * maps.height / maps.width)
     layer = next(iter(maps.layers.values()), None)
     under: list[dict[str, Any]] = []
+    if layer is None and maps.inset is not None:
+        frame = {"values": [{"type": "LineString", "coordinates": maps.inset["box"]}]}
+        line = {"type": "geoshape", "fill": None, "stroke": theme.muted, "strokeWidth": 0.8}
+        under = [{"data": frame, "mark": line}]
     if layer is not None:
         ground = {"type": "geoshape", "fill": theme.no_data, "stroke": None}
-        under = [{"data": _feature(layer, "areas"), "mark": ground}, *_borders(layer, theme)]
+        under = [{"data": _feature(layer, "areas"), "mark": ground}, *_borders(layer, theme, width)]
     size: dict[str, Any] = {
         "field": "value",
         "type": "quantitative",
         "scale": {"type": "linear", "domainMin": 0, "range": [0, largest]},
-        "legend": {**_legend(unit_label(unit, lang), theme), "symbolType": "circle"},
+        "legend": {**_legend(unit_label(unit, lang), theme, width), "symbolType": "circle"},
     }
     circles = {
         "data": {"values": drawn},
@@ -146,7 +151,7 @@ def bubbles(
         "mark": {"type": "point", "opacity": 0},
         "encoding": _at("x", "y"),
     }
-    layers = [*under, corners, circles, *_notes(maps, height, lang, approval, theme)]
+    layers = [*under, corners, circles, *_notes(maps, width, lang, approval, theme)]
     return _spec(layers, title, subtitle, width, height)
 
 
@@ -164,7 +169,7 @@ def _feature(layer: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {"values": reduced, "format": {"type": "topojson", "feature": name}}
 
 
-def _borders(layer: Mapping[str, Any], theme: Theme) -> list[dict[str, Any]]:
+def _borders(layer: Mapping[str, Any], theme: Theme, width: int) -> list[dict[str, Any]]:
     """Borders of areas, over them those of groups, the outline of the territory, its lines and the inset's frame."""
     lines = [("areas_borders", theme.border, 0.5), ("groups_borders", theme.muted, 0.7)]
     outline = "groups_outline" if "groups_outline" in layer["objects"] else "areas_outline"
@@ -172,27 +177,34 @@ def _borders(layer: Mapping[str, Any], theme: Theme) -> list[dict[str, Any]]:
     return [
         {
             "data": _feature(layer, name),
-            "mark": {"type": "geoshape", "fill": None, "stroke": colour, "strokeWidth": size, "strokeJoin": "round"},
+            "mark": {"type": "geoshape", "fill": None, "stroke": colour, "strokeWidth": size * _fine(width)},
         }
         for name, colour, size in lines
         if name in layer["objects"]
     ]
 
 
-def _notes(maps: Maps, height: int, lang: str, approval: str | None, theme: Theme) -> list[dict[str, Any]]:
+def _fine(width: int) -> float:
+    """How much finer lines and lettering are in a small map than in one of the usual width."""
+    return min(1.0, max(width / _WIDTH, 0.6))
+
+
+def _notes(maps: Maps, width: int, lang: str, approval: str | None, theme: Theme) -> list[dict[str, Any]]:
     """The inset's title and the slot for the approval number."""
+    height = round(width * maps.height / maps.width)
     text = {"type": "text", "align": "left", "baseline": "bottom", "font": FONT, "color": theme.muted}
     slot = {
         "data": {"values": [{"said": approval_text(approval, lang)}]},
         "mark": {**text, "fontSize": 10},
         "encoding": {"text": {"field": "said"}, "x": {"value": 0}, "y": {"value": height}},
     }
-    if maps.inset is None or not maps.layers:
+    if maps.inset is None:
         return [slot]
     said = maps.inset[lang]
+    size = 8.5 * _fine(width)
     titled = {
         "data": {"values": [{"x": maps.inset["x"], "y": maps.inset["y"], "said": said}]},
-        "mark": {**text, "fontSize": 8.5, "lineHeight": 9, "lineBreak": "\n", "dy": -9 * said.count("\n")},
+        "mark": {**text, "fontSize": size, "lineHeight": size, "lineBreak": "\n", "dy": -size * said.count("\n")},
         "encoding": {"text": {"field": "said"}, **_at("x", "y")},
     }
     return [slot, titled]
@@ -202,12 +214,13 @@ def _at(x: str, y: str) -> dict[str, Any]:
     return {"longitude": {"field": x, "type": "quantitative"}, "latitude": {"field": y, "type": "quantitative"}}
 
 
-def _legend(title: str, theme: Theme) -> dict[str, Any]:
+def _legend(title: str, theme: Theme, width: int) -> dict[str, Any]:
+    """In the empty corner of a map that has room for it, else below."""
+    inside: dict[str, Any] = {"orient": "bottom-left", "direction": "vertical", "offset": 22}
+    below: dict[str, Any] = {"orient": "bottom", "columns": max(width // 110, 2), "offset": 8}
     return {
         "title": title or None,
-        "orient": "bottom-left",
-        "direction": "vertical",
-        "offset": 22,
+        **(inside if width >= _ROOM else below),
         "symbolType": "square",
         "symbolStrokeColor": theme.line,
         "symbolStrokeWidth": 0.5,

@@ -85,26 +85,26 @@ DARK = Theme(
 THEMES: Mapping[str, Theme] = {theme.name: theme for theme in (LIGHT, DARK)}
 
 
-def config(theme: Theme = LIGHT) -> dict[str, Any]:
+def config(theme: Theme = LIGHT, font: str = FONT) -> dict[str, Any]:
     """The Vega-Lite `config` of a theme: goes into a spec as it is, under the key `config`."""
-    label: dict[str, Any] = {"labelFont": FONT, "labelFontSize": 12, "labelColor": theme.muted}
+    label: dict[str, Any] = {"labelFont": font, "labelFontSize": 12, "labelColor": theme.muted}
     title: dict[str, Any] = {
-        "titleFont": FONT,
+        "titleFont": font,
         "titleFontSize": 12,
         "titleColor": theme.ink,
         "titleFontWeight": "normal",
     }
     return {
         "background": theme.surface,
-        "font": FONT,
+        "font": font,
         "padding": {"left": 8, "right": 12, "top": 8, "bottom": 8},
         "view": {"stroke": None, "continuousWidth": 560, "continuousHeight": 320},
         "title": {
-            "font": FONT,
+            "font": font,
             "fontSize": 15,
             "fontWeight": "normal",
             "color": theme.ink,
-            "subtitleFont": FONT,
+            "subtitleFont": font,
             "subtitleFontSize": 12,
             "subtitleColor": theme.muted,
             "anchor": "start",
@@ -147,7 +147,7 @@ def config(theme: Theme = LIGHT) -> dict[str, Any]:
         "rect": {"color": theme.accent},
         "arc": {"stroke": theme.surface, "strokeWidth": 1},
         "rule": {"color": theme.line},
-        "text": {"font": FONT, "fontSize": 12, "color": theme.ink},
+        "text": {"font": font, "fontSize": 12, "color": theme.ink},
         "geoshape": {"stroke": theme.border, "strokeWidth": 0.4},
         "range": {
             "category": list(theme.categorical),

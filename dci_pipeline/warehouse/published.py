@@ -30,3 +30,14 @@ def opened(layout: Layout) -> Path:
             if other != kept:
                 other.unlink(missing_ok=True)
     return kept
+
+
+def sizes(layout: Layout) -> dict[str, int]:
+    """The rows of every table of the published file. Raises FileNotFoundError when nothing is published."""
+    import duckdb
+
+    with duckdb.connect(str(opened(layout)), read_only=True) as connection:
+        found = connection.execute(
+            "SELECT table_name, estimated_size FROM duckdb_tables() WHERE NOT internal ORDER BY 1"
+        ).fetchall()
+    return {str(name): int(rows) for name, rows in found}

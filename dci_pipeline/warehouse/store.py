@@ -233,18 +233,26 @@ class Warehouse:
         return decoded[0].frame if len(decoded) == 1 else pl.concat([item.frame for item in decoded], how="vertical")
 
     def rows_where(
-        self, stage: str, table: str, periods: Sequence[Period], predicate: pl.Expr, *, partner: str | None = None
+        self,
+        stage: str,
+        table: str,
+        periods: Sequence[Period],
+        predicate: pl.Expr,
+        *,
+        partner: str | None = None,
+        columns: Sequence[str] | None = None,
     ) -> pl.DataFrame:
         """Rows of the named partitions that a predicate chooses, in the order named; of the others little is decoded.
 
-        Raises Finding as `read` does.
+        `columns`: these alone. Raises Finding as `read` does.
         """
         paths = [self.layout.table(stage, table, period, partner) for period in periods]
         contents: list[IO[bytes]] = [
             io.BytesIO(self._there(stage, table, path, period)) for period, path in zip(periods, paths, strict=True)
         ]
         self._refuse_mix(stage, table, {self._metadata(path).get(MADE_KEY, "{}") for path in paths})
-        return pl.scan_parquet(contents).filter(predicate).collect()
+        found = pl.scan_parquet(contents).filter(predicate)
+        return (found if columns is None else found.select(columns)).collect()
 
     def existing(self, stage: str, table: str, periods: Iterable[Period]) -> list[Period]:
         """Those of `periods` whose partition is committed, in order."""

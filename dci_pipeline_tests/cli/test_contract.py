@@ -53,6 +53,8 @@ def _edit(path: Path, old: str, new: str) -> None:
         ("index.yaml", "parent: digital_first", "parent: nobody", ("nobody",)),
         ("simulation.yaml", "first:", "fist:", ("simulation.yaml", "fist")),
         ("exhibits.yaml", "table: index_year", "table: index_yeer", ("exhibits.yaml", "index_yeer")),
+        ("map.yaml", "groups: province", "groups: provinces", ("map.yaml", "provinces")),
+        ("map.yaml", "meridian: 105", "meridian: far east", ("map.yaml", "meridian")),
         ("published/notes.yaml", "  kind: contradiction", "  kind: quarrel", ("notes.yaml", "quarrel")),
         ("geography/groups.csv", "valid_from", "valid_since", ("groups.csv", "valid_since")),
     ],

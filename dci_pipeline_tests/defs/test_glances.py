@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -51,8 +54,52 @@ def _rows(work: Work, name: str) -> int:
     stage, table = name.split("/")
     step = next(step for step in path(work.framework) if step.key == (stage, table))
     period = {"period": MONTHS[-1], "year": MONTHS[-1].year()}.get(step.scope)
+    assert step.key != glances.CATALOGUE
     frame = glances._frame(work, step, period)
     return 0 if frame is None else frame.height
+
+
+@pytest.mark.slow
+def test_what_has_not_changed_keeps_its_picture_and_is_not_drawn_again(
+    launched: Launched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dci_pipeline.defs.launch import run_in_process
+
+    shutil.copytree(launched.work.settings.warehouse, tmp_path / "warehouse", symlinks=True)
+    work = Work(replace(launched.work.settings, warehouse=tmp_path / "warehouse"), "dci")
+    step = next(step for step in looked_at(work) if step.key[1] == work.period_table)
+    before = [event for event in events(work, step) if metadata.GLANCE in event.metadata]
+
+    def again(*_: object) -> None:
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(glances, "glance", again)
+    run_in_process(work, MONTHS[-1:])
+    newest = events(work, step)[0]
+    assert newest.metadata["state"].value == "unchanged"
+    assert newest.metadata[metadata.GLANCE] == before[0].metadata[metadata.GLANCE]
+
+
+@pytest.mark.slow
+def test_what_cannot_be_looked_at_fails_no_run(
+    launched: Launched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dci_pipeline.defs.launch import run_in_process
+
+    shutil.copytree(launched.work.settings.warehouse, tmp_path / "warehouse", symlinks=True)
+    work = Work(replace(launched.work.settings, warehouse=tmp_path / "warehouse"), "dci")
+    step = next(step for step in looked_at(work) if step.key[1] == work.period_table)
+    for part in ("part.parquet", "stamp.json"):
+        work.warehouse.layout.table(*step.key, MONTHS[-1]).with_name(part).unlink()
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("no such picture")
+
+    monkeypatch.setattr(glances, "glance", broken)
+    report = run_in_process(work, MONTHS[-1:])
+    assert report.held == {}
+    newest = events(work, step)[0]
+    assert newest.metadata["state"].value != "unchanged" and metadata.GLANCE not in newest.metadata
 
 
 @pytest.mark.slow

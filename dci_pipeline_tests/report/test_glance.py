@@ -14,7 +14,10 @@ from dci_pipeline.report.glance import Table, chart, first_rows, past_of, sliced
 KEY = ("entity_type", "entity_code", "node", "month")
 UNITS = {"points": "points", "rank": "rank", "growth_yoy": "fraction of 1", "rank_change": "ranks"}
 TABLE = Table(
-    KEY, UNITS, {"node": ["root"], "entity_type": ["town"]}, {"t00": "甲|镇", "root": "The index", "nation": "全国"}
+    KEY,
+    UNITS,
+    {"node": ["root"], "entity_type": ["town"]},
+    {"t00": "甲|镇", "node:root": "The index", "nation:": "全国", "land:t00": "another t00"},
 )
 
 
@@ -105,7 +108,7 @@ def test_without_a_growth_they_are_compared_with_the_period_before() -> None:
 
 def test_a_table_without_numbers_is_counted() -> None:
     rows = pl.DataFrame({"alias": list("abcdefghijklmn"), "kind": ["x"] * 9 + ["y"] * 5})
-    table = Table(("alias",), {}, {}, {"x": "ex"})
+    table = Table(("alias",), {}, {}, {"kind:x": "ex"})
     (bars,) = panels(rows, rows.head(0), table)
     assert values(bars) == [{"name": "ex", "value": 9}, {"name": "y", "value": 5}]
     assert first_rows(rows, table).splitlines()[:3] == ["| alias | kind |", "| --- | --- |", "| a | x |"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dci_pipeline.report import drawing
 from dci_pipeline.report.classes import METHODS, classes
+from dci_pipeline.report.geometry import Inset
 from dci_pipeline.report.layers import Maps, centres_alone, make_maps
 from dci_pipeline.report.maps import approval_text, bubbles, choropleth, method_text
 from dci_pipeline.report.style import DARK, LIGHT
@@ -115,6 +116,28 @@ def test_circles_grow_with_the_value(outlined: bool) -> None:
     assert [name for name, _ in circles] == ["名e", "名w"], "the largest is below the others"
     large, small = (abs(float(radius)) for _, radius in circles)
     assert large == pytest.approx(2 * small, rel=0.05)
+
+
+def test_a_narrow_map_has_its_legend_below_and_finer_lines() -> None:
+    wide, narrow = (
+        choropleth(maps(), "town", rows(w=1.0, e=2.0), unit="points", lang="zh", width=width) for width in (760, 340)
+    )
+    legends = [spec["layer"][0]["encoding"]["fill"]["legend"]["orient"] for spec in (wide, narrow)]
+    assert legends == ["bottom-left", "bottom"]
+    strokes = [spec["layer"][1]["mark"]["strokeWidth"] for spec in (wide, narrow)]
+    assert strokes[1] < strokes[0]
+    assert "无数据" in drawing.svg(narrow)
+
+
+def test_without_outlines_the_box_of_the_south_is_still_there() -> None:
+    inset = Inset(above=28.0, west=104.0, east=110.0, south=15.0, north=29.0, scale=0.2)
+    made = centres_alone(plan(inset), {"w": (102.5, 32.5), "e": (107.5, 18.0)})
+    assert made.inset is not None
+    (x0, y0), _, (x1, y1), *_ = made.inset["box"]
+    x, y = made.centres["e"]
+    assert x0 < x < x1 and y1 < y < y0
+    drawn = drawing.svg(bubbles(made, rows(w=1.0, e=4.0), unit="points", lang="en", width=300))
+    assert ">South<" in drawn
 
 
 def test_methods_are_said_in_words() -> None:
