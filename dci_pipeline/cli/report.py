@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +48,7 @@ Out = Annotated[
         help="Where to write it. Default: report_INDEX_PERIOD_LANG.html here.",
     ),
 ]
+_PACKAGES = ("great_tables", "jinja2", "vl_convert")
 _LANGUAGES = ("zh", "en")
 _FORMS = {"year": r"\d{4}", "half": r"\d{4}-?H[12]", "quarter": r"\d{4}-?Q[1-4]", "month": r"\d{4}-\d{2}"}
 
@@ -62,6 +64,7 @@ def report(
     if lang not in _LANGUAGES:
         raise Finding("no such language", where="--lang", found=lang, expected=" or ".join(_LANGUAGES))
     wanted = _period(period)
+    _installed()
     work = options.open_work(index, looking=True)
     found = _release(work.warehouse.layout, release)
     if found is not None and (found.method / work.index / "report").is_dir():
@@ -88,6 +91,15 @@ def report(
         f"Written: {target} ({len(content) / 1e6:.1f} MB, {screen.count(page.shown, 'exhibit')} in "
         f"{screen.count(page.parts, 'part')}; {page.absent} without a value for {wanted})."
     )
+
+
+def _installed() -> None:
+    """Raises Finding, naming the extra to install, when what draws or lays out the page is not there."""
+    lost = [package for package in _PACKAGES if find_spec(package) is None]
+    if lost:
+        raise Finding(
+            "what makes the report is not installed", found=", ".join(lost), todo="pip install 'dci_pipeline[report]'"
+        )
 
 
 def _period(text: str) -> Period:

@@ -90,6 +90,7 @@ def surroundings(
     work: Work, declared: Declared, connection: DuckDBPyConnection, period: Period, language: str
 ) -> Surroundings:
     """What the exhibits are made from: the published tables, the declarations, the names, what draws."""
+    import duckdb
     import polars
 
     from dci_pipeline.exhibit_files import FILE, read_exhibits
@@ -103,7 +104,16 @@ def surroundings(
 
     @cache
     def ask(sql: str) -> pl.DataFrame:
-        return cast("pl.DataFrame", polars.from_arrow(connection.sql(sql).to_arrow_table()))
+        try:
+            return cast("pl.DataFrame", polars.from_arrow(connection.sql(sql).to_arrow_table()))
+        except duckdb.Error as error:
+            raise Finding(
+                "a query of the report fails",
+                where=f"{work.index}/report",
+                found=f"{str(error).splitlines()[0]}, in: {' '.join(sql.split())[:200]}",
+                expected="a query on the published tables",
+                todo="dci sql runs it; mend it in the part of the report that shows it, or compute the table it asks",
+            ) from error
 
     def chart(spec: dict[str, Any], prefix: str, label: str) -> str:
         return chart_html(svg({**spec, "config": _QUIET}, prefix=prefix), label)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 
 from dci_pipeline.exhibits import Exhibit, Selection
 from dci_pipeline.periods import MONTHS_IN, Period
 from dci_pipeline.report.moments import moments_within
-from dci_pipeline.report.queries import predicate
+from dci_pipeline.report.queries import predicate, tables_of
 
 _KEYS = ("entity_type", "scope_type", "node")
+# What a query says of the rows it wants: a column and a text.
+_NAMED = re.compile(r"\b(entity_type|scope_type|node) = '([^']+)'")
 _FINAL = "final"
 # Statuses that say how a value came about: estimated, a break in the series, missing (METHOD section 6).
 _SAID = {
@@ -38,9 +41,21 @@ def questions(exhibit: Exhibit, period: Period, first_year: int) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def of_tables(tables: Sequence[str], period: Period) -> list[str]:
-    """The same of whole tables of the period's own grain."""
-    return [_question(table, predicate(period), ()) for table in tables if table.endswith(f"_{period.cadence}")]
+def of_query(sql: str, period: Period, columns: Mapping[str, Collection[str]]) -> list[str]:
+    """The same of the tables of the period's own grain that a query reads: of the kinds of row that it names.
+
+    columns: those of every published table; one without a maturity is not asked.
+    """
+    named: dict[str, list[str]] = {}
+    for column, value in _NAMED.findall(sql):
+        named.setdefault(column, []).append(value)
+    found: list[str] = []
+    for table in tables_of(sql):
+        known = columns.get(table, ())
+        if table.endswith(f"_{period.cadence}") and "maturity" in known:
+            kept = {column: values for column, values in named.items() if column in known}
+            found.append(_question(table, predicate(period), (_one_of(*kind) for kind in sorted(kept.items()))))
+    return found
 
 
 def _period(grain: str, year: int, number: int) -> Period:
@@ -57,7 +72,11 @@ def _question(table: str, when: str, conditions: Iterable[str]) -> str:
 def _conditions(selection: Selection) -> Iterator[str]:
     for condition in selection.where:
         if condition.column in _KEYS and condition.values and not condition.negated:
-            yield f"{condition.column} IN ({', '.join(repr(value) for value in condition.values)})"
+            yield _one_of(condition.column, condition.values)
+
+
+def _one_of(column: str, values: Iterable[str]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in dict.fromkeys(values))})"
 
 
 def worded(answers: Iterable[tuple[str | None, str | None, int]], language: str) -> tuple[str, bool]:

@@ -85,7 +85,7 @@ def made(shown: Shown, about: Surroundings, number: str) -> Made | None:
     title = shown.title.of(about.language)
     exhibit = about.exhibits.get(shown.exhibit)
     tables = _tables(exhibit, [sql for sql, _, _ in asked])
-    sentence, provisional, flag = _said(shown, frames, tables, about)
+    sentence, provisional, flag = _said(shown, frames, [sql for sql, _, _ in asked], about)
     blocks, tabled = _drawn(
         shown, asked, about, f"{title}。{sentence}" if about.language == "zh" else f"{title}. {sentence}"
     )
@@ -162,7 +162,8 @@ def _given(drawing: Drawing, shown: Shown, about: Surroundings) -> _Asked:
         rows = about.ask(sql)
         # A series that ends before the period says nothing of it.
         if not rows.is_empty() and ("period" not in rows.columns or str(rows["period"].max()) == period.key):
-            return sql, [period.key], _named(rows, about)
+            texts = [str(text) for text in rows["period"].unique().sort()] if "period" in rows.columns else [period.key]
+            return sql, texts, _named(rows, about)
     return nothing
 
 
@@ -185,13 +186,11 @@ def _named(frame: pl.DataFrame, about: Surroundings) -> pl.DataFrame:
     return frame
 
 
-def _said(shown: Shown, frames: list[pl.DataFrame], tables: list[str], about: Surroundings) -> tuple[str, bool, str]:
+def _said(shown: Shown, frames: list[pl.DataFrame], queried: list[str], about: Surroundings) -> tuple[str, bool, str]:
     """The sentence, whether any row it rests on is provisional, and what the rows are, in words."""
     exhibit = about.exhibits.get(shown.exhibit)
     asked = flags.questions(exhibit, about.period, about.first_year) if exhibit else []
-    asked = asked or flags.of_tables(
-        [table for table in tables if "maturity" in about.columns.get(table, ())], about.period
-    )
+    asked = asked or [one for sql in queried for one in flags.of_query(sql, about.period, about.columns)]
     answers = [row for question in asked for row in about.ask(question).iter_rows()]
     flag, provisional = flags.worded(answers, about.language)
     if shown.says is None:

@@ -81,9 +81,10 @@ def _query(read: Selection, names: Iterable[str], at: Period, columns: Collectio
 def _tests(condition: Condition) -> list[str]:
     found: list[str] = []
     if condition.values:
-        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in condition.values)
-        one = len(condition.values) == 1
-        sign = ("<>" if condition.negated else "=") if one else ("NOT IN" if condition.negated else "IN")
-        found.append(f"{condition.column} {sign} {listed if one else f'({listed})'}")
+        listed = ["'" + value.replace("'", "''") + "'" for value in condition.values]
+        if len(listed) == 1:
+            found.append(f"{condition.column} {'<>' if condition.negated else '='} {listed[0]}")
+        else:
+            found.append(f"{condition.column}{' NOT' if condition.negated else ''} IN ({', '.join(listed)})")
     found += [f"{condition.column} {_SIGNS[name]} {float(limit):g}" for name, limit in condition.limits]
     return found

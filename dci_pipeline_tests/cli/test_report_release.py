@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from dci_pipeline import refresh
@@ -52,6 +53,18 @@ def towns(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def test_a_query_that_fails_is_named(dci: Dci, towns: Path) -> None:
+    (towns / "1.yaml").write_text(PART.replace("growth_yoy", "growth_of_all"), encoding="utf-8")
+    result = dci("report", "--period", "2019", "--out", "report.html")
+    assert result.code == 2
+    assert "a query of the report fails" in result.all and "growth_of_all" in result.all and "dci sql" in result.all
+
+
+def test_a_period_without_rows_says_which_there_are(dci: Dci, towns: Path) -> None:
+    result = dci("report", "--period", "2031Q1")
+    assert result.code == 2 and "2018Q1 to 2019Q4" in result.all
+
+
 def test_a_release_has_the_report_that_was_declared_with_it(dci: Dci, towns: Path, home: Path) -> None:
     assert dci("release", "--period", "2019Q4", "--date", "2020-01-20").code == 0
     (towns / "report.yaml").write_text(WHOLE.replace("Report on towns", "Another report"), encoding="utf-8")
@@ -66,3 +79,14 @@ def test_a_release_has_the_report_that_was_declared_with_it(dci: Dci, towns: Pat
     # Wording is no method: a release that has another differs in nothing that is told.
     assert "no difference" in dci("release", "--period", "2019Q4", "--date", "2020-02-20").out
     assert "no such release" in dci("report", "--period", "2019", "--release", "2018Q1").all
+
+
+def test_what_is_provisional_is_said_beside_it_and_in_its_sentence(dci: Dci, towns: Path, home: Path) -> None:
+    with duckdb.connect(str(home / "warehouse" / f"{INDEX}.duckdb")) as connection:
+        connection.execute("UPDATE index_year SET maturity = 'provisional' WHERE year = 2019")
+    pages = {year: home / f"{year}.html" for year in ("2018", "2019")}
+    for year, path in pages.items():
+        assert dci("report", "--period", year, "--lang", "en", "--out", path.name).code == 0
+    final, provisional = (path.read_text(encoding="utf-8") for path in pages.values())
+    assert '<strong class="flag">' not in final and "· final ·" in final
+    assert '<strong class="flag">provisional</strong>' in provisional and "(Provisional.)" in provisional

@@ -6,7 +6,7 @@ import pytest
 
 from dci_pipeline.exhibits import Condition, Exhibit, Item, Selection
 from dci_pipeline.periods import parse
-from dci_pipeline.report.flags import of_tables, questions, worded
+from dci_pipeline.report.flags import of_query, questions, worded
 
 
 @pytest.mark.parametrize(
@@ -41,5 +41,10 @@ def test_an_exhibit_asks_for_the_rows_it_reads() -> None:
     assert questions(Exhibit("X", "1", "", "", "claim", "", (item,)), parse("2019-01", "month"), 2015) == []
 
 
-def test_a_given_query_asks_for_the_tables_of_its_grain() -> None:
-    assert len(of_tables(["index_year", "index_half", "node"], parse("2019", "year"))) == 1
+def test_a_given_query_asks_for_the_kinds_of_row_it_names() -> None:
+    columns = {"index_year": ("entity_type", "node", "maturity"), "index_half": ("maturity",), "node": ("node",)}
+    sql = "SELECT 1 FROM index_year AS i JOIN node USING (node) WHERE entity_type = 'town' AND i.node = 'n'"
+    (asked,) = of_query(sql, parse("2019", "year"), columns)
+    assert asked.startswith("SELECT maturity, obs_status, count(*) AS rows FROM index_year WHERE year = 2019")
+    assert "entity_type IN ('town') AND node IN ('n')" in asked
+    assert of_query(sql, parse("2019H1", "half"), columns) == []

@@ -28,4 +28,4 @@ def map(request: Request) -> Block:
         str(request.option("places")),
         request.unit(column),
     )
-    return Block(f'<div class="mapped"><div>{drawn}</div>{table}</div>', tabled=True)
+    return Block(f'<div class="mapped"><div>{drawn}</div>{table}</div>')

@@ -44,7 +44,7 @@ def laid(request: Request, columns: Sequence[str], *, limit: int = 0) -> str:
     text = _html(request, made, names, heads, columns)
     if limit and request.frame.height > limit:
         rest = request.says(
-            f"前{limit}行，共{request.frame.height}行；下列查询给出全部。",
+            f"前{limit}行，共{request.frame.height}行；查询给出全部。",
             f"The first {limit} of {request.frame.height} rows; the query gives them all.",
         )
         text += f'<p class="rest">{rest}</p>'
