@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from dci_pipeline.data_files import list_of, need, one_of, only, read_yaml
+from dci_pipeline.exhibits import Exhibit
 from dci_pipeline.findings import Finding
 from dci_pipeline.report.declared import DRAWINGS, GRAINS, Column, Declared, Drawing, Fact, Part, Rows, Shown, Words
 from dci_pipeline.report.sentences import fields_of
@@ -66,6 +67,35 @@ def read_report(folder: Path, index: str) -> Declared:
         parts=parts,
         findings=findings,
     )
+
+
+def check_report(declared: Declared, exhibits: Mapping[str, Exhibit], where: str) -> None:
+    """Raises Finding for rows of an exhibit that is not declared, or of a measure it does not have."""
+    for part in declared.parts:
+        for shown in part.exhibits:
+            at = f"{where} {shown.exhibit}"
+            read = [drawing.rows for drawing in shown.drawings if drawing.rows is not None]
+            if read and shown.exhibit not in exhibits:
+                raise Finding(
+                    "rows of an exhibit that is not declared", where=at, expected="an exhibit, or a query: sql"
+                )
+            known = (
+                {measure for item in exhibits[shown.exhibit].items for measure in item.measures} if read else set[str]()
+            )
+            for named in (named for rows in read for named in rows.measures.values()):
+                if not any(_known(name, known) for name in named):
+                    raise Finding(
+                        "no such measure",
+                        where=at,
+                        found=", ".join(named),
+                        expected="one of " + ", ".join(sorted(known)),
+                    )
+
+
+def _known(name: str, known: Collection[str]) -> bool:
+    """Whether a measure is one of those known, or one of them with a year where it has a %."""
+    first, year, last = name.partition("%")
+    return name in known or (bool(year) and any(one.startswith(first) and one.endswith(last) for one in known))
 
 
 def _column(name: str, said: object, where: str) -> Column:

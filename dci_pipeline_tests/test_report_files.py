@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dci_pipeline.exhibit_files import FILE, read_exhibits
 from dci_pipeline.findings import Finding
-from dci_pipeline.report_files import read_report
+from dci_pipeline.report_files import check_report, read_report
 from dci_pipeline.settings import Settings
 from dci_pipeline.work import Work
 from dci_pipeline_tests.conftest import CONTRACTS
@@ -39,25 +40,18 @@ def test_a_report_shows_every_exhibit_that_is_computed(index: str, tmp_path: Pat
 @pytest.mark.parametrize("index", INDEXES)
 def test_what_is_read_of_an_exhibit_is_a_measure_of_it(index: str, tmp_path: Path) -> None:
     work = Work(Settings(tmp_path, CONTRACTS, "polars"), index)
-    if not (work.framework.folder / FILE).is_file():
-        pytest.skip("the index has no exhibits of its own")
-    exhibits = {item.exhibit: item for item in read_exhibits(work.framework, work.geography).exhibits}
-    lost: list[str] = []
-    for part in read_report(work.framework.folder, index).parts:
-        for item in part.exhibits:
-            for drawing in item.drawings:
-                if drawing.rows is None:
-                    continue
-                known = {measure for one in exhibits[item.exhibit].items for measure in one.measures}
-                for named in drawing.rows.measures.values():
-                    found = [name for name in named if name in known or ("%" in name and _like(name, known))]
-                    lost += [] if found else [f"{item.exhibit} {named}"]
-    assert lost == []
-
-
-def _like(pattern: str, known: set[str]) -> bool:
-    first, _, last = pattern.partition("%")
-    return any(name.startswith(first) and name.endswith(last) for name in known)
+    has = (work.framework.folder / FILE).is_file()
+    found = read_exhibits(work.framework, work.geography).exhibits if has else ()
+    exhibits = {item.exhibit: item for item in found}
+    declared = read_report(work.framework.folder, index)
+    check_report(declared, exhibits, "x")
+    if not has:
+        return
+    with pytest.raises(Finding, match="not declared"):
+        check_report(declared, {name: item for name, item in exhibits.items() if name != "E005"}, "x")
+    other = replace(exhibits["E005"], items=exhibits["E013"].items)
+    with pytest.raises(Finding, match="no such measure"):
+        check_report(declared, {**exhibits, "E005": other}, "x")
 
 
 @pytest.mark.parametrize(

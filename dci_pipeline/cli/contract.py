@@ -257,12 +257,26 @@ def _files(work: Work) -> Iterator[tuple[str, Callable[[], str]]]:
         yield "exhibits.yaml", lambda: _exhibits(work)
     if (home / "map.yaml").is_file():
         yield "map.yaml", lambda: _map(work)
+    if (home / "report").is_dir():
+        yield "report/", lambda: _report(work)
     if (home / "published").is_dir():
         yield "published/", lambda: _printed(home)
 
 
 def _held(**parts: Sized) -> str:
     return ", ".join(screen.count(len(part), word) for word, part in parts.items())
+
+
+def _report(work: Work) -> str:
+    from dci_pipeline.exhibit_files import FILE, read_exhibits
+    from dci_pipeline.report_files import check_report, read_report
+
+    declared = read_report(work.framework.folder, work.index)
+    there = (work.framework.folder / FILE).is_file()
+    exhibits = read_exhibits(work.framework, work.geography).exhibits if there else ()
+    check_report(declared, {exhibit.exhibit: exhibit for exhibit in exhibits}, f"{work.index}/report")
+    shown = [item for part in declared.parts for item in part.exhibits]
+    return _held(part=declared.parts, exhibit=shown)
 
 
 def _standard(path: Path) -> None:

@@ -100,6 +100,7 @@ def surroundings(
     from dci_pipeline.report.made import Surroundings
     from dci_pipeline.report.maps import bubbles, choropleth
     from dci_pipeline.report.page import chart_html
+    from dci_pipeline.report_files import check_report
     from dci_pipeline.settings import map_approval
 
     @cache
@@ -132,6 +133,7 @@ def surroundings(
 
     found = read_exhibits(work.framework, work.geography).exhibits if (work.framework.folder / FILE).is_file() else ()
     exhibits: Mapping[str, Exhibit] = {exhibit.exhibit: exhibit for exhibit in found}
+    check_report(declared, exhibits, f"{work.index}/report")
     return Surroundings(
         period=period,
         language=language,
