@@ -106,19 +106,46 @@ def left_over(work: Work, arrived: Sequence[Period], periods: Sequence[Period], 
 def batches(framework: Framework, plan: Plan, wanted: str) -> list[Batch]:
     """The runs for the part of a plan that one of the jobs computes: 'period', 'year' or 'once', in order.
 
-    Periods next to each other with the same tables go together.
+    Periods next to each other with the same tables go together. No run reads what a later one makes: where a period
+    rests on a reference that lies after it, the tables up to the links are made of all periods before the others.
     """
     steps = path(framework)
-    own = {step.key for step in steps if job_of(steps, step) == wanted and step.key in plan}
+    own = [step for step in steps if job_of(steps, step) == wanted and step.key in plan]
     if not own:
         return []
-    apart = [step for step in steps if step.key in own and step.scope in ("link", "once")]
+    apart = [step for step in own if step.scope in ("link", "once")]
+    dated = [step for step in own if step not in apart]
+    found = _stretches(wanted, dated, plan)
+    if _reads_ahead(framework, dated, found):
+        links = next(place for place, step in enumerate(steps) if _is_referred(step))
+        early = [step for step in dated if steps.index(step) < links]
+        found = _stretches(wanted, early, plan) + _stretches(wanted, [s for s in dated if s not in early], plan)
+    if not found:
+        return [Batch(wanted, tuple(step.key for step in apart), ())]
+    # A table without periods goes with the last run that computes something it reads; the others with the first.
+    goes: dict[Key, int] = {}
+    for step in apart:
+        read = {key for key, _ in step.reads}
+        goes[step.key] = max(
+            [place for place, batch in enumerate(found) if read & set(batch.tables)]
+            + [goes[key] for key in read if key in goes],
+            default=0,
+        )
+    order = {step.key: place for place, step in enumerate(steps)}
+    joined: list[Batch] = []
+    for place, batch in enumerate(found):
+        tables = {*batch.tables, *(key for key, at in goes.items() if at == place)}
+        joined.append(Batch(wanted, tuple(sorted(tables, key=order.__getitem__)), batch.periods))
+    return joined
+
+
+def _stretches(wanted: str, steps: Sequence[Step], plan: Plan) -> list[Batch]:
+    """One batch for each unbroken stretch of periods with the same tables, in the order of time."""
     by_period: dict[Period, list[Key]] = {}
     for step in steps:
-        if step.key in own and step not in apart:
-            for partition in plan[step.key]:
-                assert partition is not None
-                by_period.setdefault(partition, []).append(step.key)
+        for partition in plan[step.key]:
+            assert partition is not None
+            by_period.setdefault(partition, []).append(step.key)
     found: list[Batch] = []
     for period, tables in sorted(by_period.items()):
         last = found[-1] if found else None
@@ -126,22 +153,26 @@ def batches(framework: Framework, plan: Plan, wanted: str) -> list[Batch]:
             found[-1] = Batch(wanted, last.tables, (*last.periods, period))
         else:
             found.append(Batch(wanted, tuple(tables), (period,)))
-    if not apart:
-        return found
-    if not found:
-        return [Batch(wanted, tuple(step.key for step in apart), ())]
-    # A table without periods goes with every run that computes something it reads; the others with the first.
-    order = {step.key: place for place, step in enumerate(steps)}
-    joined: list[Batch] = []
-    for place, batch in enumerate(found):
-        extra = [
-            step.key
-            for step in apart
-            if any(key in batch.tables for key, _ in step.reads)
-            or (place == 0 and not any(key in item.tables for item in found for key, _ in step.reads))
-        ]
-        joined.append(Batch(wanted, tuple(sorted({*batch.tables, *extra}, key=order.__getitem__)), batch.periods))
-    return joined
+    return found
+
+
+def _is_referred(step: Step) -> bool:
+    return any(isinstance(reading, Reference) for _, reading in step.reads)
+
+
+def _reads_ahead(framework: Framework, steps: Sequence[Step], found: Sequence[Batch]) -> bool:
+    """Whether a batch may read, as the reference of a link, what only a later one makes."""
+    return any(
+        key in later.tables and may_read(framework, period, reading, other)
+        for place, batch in enumerate(found)
+        for later in found[place + 1 :]
+        for step in steps
+        if step.key in batch.tables
+        for key, reading in step.reads
+        if isinstance(reading, Reference)
+        for period in batch.periods
+        for other in later.periods
+    )
 
 
 def job_of(steps: Sequence[Step], step: Step) -> str:

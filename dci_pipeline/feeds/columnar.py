@@ -66,7 +66,7 @@ def _arrow_parquet(spool: BinaryIO, *, name: str, contract: FeedContract) -> Ite
         if decoded > 8 * contract.max_bytes:
             raise unpacking.too_large(name, f"more than {decoded:,} bytes of values", contract.max_bytes)
         if batch.num_rows:
-            yield _native(pa, batch).select(wanted)
+            yield _native(pa, batch)[list(wanted)]  # polars selects a name such as * as a pattern
 
 
 def _plain(pa: Any, type_: Any) -> bool:
@@ -102,9 +102,8 @@ def _native(pa: Any, batch: Any) -> pl.DataFrame:
     columns = [plain(column) for column in batch.columns]
     exact = [field.name for field in batch.schema if pa.types.is_decimal(field.type)]
     # 5.00 is a whole number in a decimal column: the places belong to the column, not to the value.
-    return frame_of(pa.Table.from_arrays(columns, names=batch.schema.names)).with_columns(
-        pl.col(name).str.replace(r"\.0+$", "") for name in exact
-    )
+    frame = frame_of(pa.Table.from_arrays(columns, names=batch.schema.names))
+    return frame.with_columns(frame[name].str.replace(r"\.0+$", "") for name in exact)
 
 
 def arrow(part: str = "") -> Any:

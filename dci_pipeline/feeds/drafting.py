@@ -277,7 +277,8 @@ def _key(frame: pl.DataFrame, kept: list[_Guess]) -> tuple[list[str], bool]:
     number = [guess for guess in kept if guess.role == "record_id"]
     parts = number or [guess for guess in kept if guess.role in ("place", "dimension")]
     dated = [guess for guess in kept if guess.role in ("period", "date")]
-    unique = frame.select(guess.source for guess in [*parts, *dated]).is_unique().all()
+    # By column and not by name: polars reads a name such as * as a pattern.
+    unique = frame.select(frame[guess.source] for guess in [*parts, *dated]).is_unique().all()
     return [guess.name for guess in parts], bool(unique)
 
 

@@ -102,7 +102,8 @@ def _filtered(batch: pl.DataFrame, contract: FeedContract) -> pl.DataFrame:
     """Rows whose filter columns have the contract's values; a ragged row cannot be told apart, so it stays."""
     if not contract.row_filter:
         return batch
-    matches = [pl.col(column).cast(pl.String) == value for column, value in contract.row_filter.items()]
+    # By column: polars reads a name such as * as a pattern.
+    matches = [batch[column].cast(pl.String) == value for column, value in contract.row_filter.items()]
     return batch.filter(pl.all_horizontal(matches).fill_null(False) | pl.col(reading.RAGGED).is_not_null())
 
 
