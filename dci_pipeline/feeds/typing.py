@@ -243,9 +243,10 @@ def _date(raw: pl.Series, column: Column) -> Typed:
     text = pl.DataFrame({"text": raw})
     if text.height < _FEW:
         return text.select(_days(form))["text"].alias(raw.name), says
-    # Days repeat: parse each text once.
-    known = text.unique().with_columns(_days(form).alias("day"))
-    return text.join(known, on="text", how="left", maintain_order="left")["day"].alias(raw.name), says
+    # Days repeat: each text is parsed once, and found again by its place among them.
+    known = text["text"].drop_nulls().unique()
+    days = pl.DataFrame({"text": known}).select(_days(form).alias("day"))["day"]
+    return days.gather(raw.cast(pl.Enum(known)).to_physical()).alias(raw.name), says
 
 
 def _days(form: str) -> pl.Expr:
