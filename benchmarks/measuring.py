@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+# Libraries are compiled when they are installed; what is measured is too, by its first round, wherever the environment
+# would have every process compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ("cpu_s", "wall_s", "peak_mb")
 

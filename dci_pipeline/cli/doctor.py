@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -111,6 +109,8 @@ def _python() -> Check:
 
 
 def _libraries() -> Check:
+    import importlib.metadata
+
     from packaging.requirements import Requirement
 
     wrong: list[str] = []
@@ -131,6 +131,9 @@ def _libraries() -> Check:
 
 def requirements() -> list[str]:
     """What the package asks for: as installed, or as its checkout says. Raises Finding when neither is there."""
+    import importlib.metadata
+    import tomllib
+
     try:
         return importlib.metadata.requires(_PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:
@@ -166,6 +169,8 @@ def _geography(work: Work) -> Check:
 
 
 def _engines(settings: Settings) -> list[Check]:
+    import importlib.metadata
+
     import polars as pl
 
     from dci_pipeline import engines
@@ -185,6 +190,8 @@ def _engines(settings: Settings) -> list[Check]:
 
 
 def _web_pages() -> Check:
+    import importlib.metadata
+
     try:
         return Check("web pages", "ok", importlib.metadata.version("dagster-webserver"))
     except importlib.metadata.PackageNotFoundError:
