@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 import dagster as dg
 
@@ -17,11 +18,11 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     return dg.Definitions.merge(*(index_definitions(Work(settings, index)) for index in settings.indexes()))
 
 
-# While the definitions are made the collector would look again and again at what imports have left behind, which takes
-# a quarter of the time: so that is set aside meanwhile.
-gc.freeze()
+# What imports have made stays: looking through it for garbage, again and again while the definitions are made, takes a
+# quarter of the time. DuckDB complains of what is left of it at the end.
+if "duckdb" not in sys.modules:
+    gc.freeze()
 defs = build_definitions()
-gc.unfreeze()
 
 
 def job_of(name: str) -> dg.JobDefinition:
