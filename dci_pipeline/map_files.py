@@ -19,6 +19,7 @@ from dci_pipeline.findings import Finding
 
 if TYPE_CHECKING:
     from dci_pipeline.geography import Geography
+    from dci_pipeline.report.explorer.manifest import Sheet
     from dci_pipeline.report.layers import Maps, Outlines, Plan
     from dci_pipeline.work import Work
 
@@ -76,6 +77,15 @@ def read_plan(work: Work) -> Plan:
     one_of(plan.places, [entity.type for entity in work.framework.place_types], f"{where} places")
     one_of(plan.groups, [entity.type for entity in work.framework.group_types], f"{where} groups")
     return plan
+
+
+def read_sheet(work: Work) -> Sheet | None:
+    """The map of an index as the explorer shows it, with its approval number; None when the index has no map."""
+    from dci_pipeline.report.explorer.manifest import Sheet
+    from dci_pipeline.settings import map_approval
+
+    maps = read_maps(work)
+    return None if maps is None else Sheet(maps, map_approval())
 
 
 def has_map(work: Work) -> bool:

@@ -127,16 +127,13 @@ def _release(
 
 def _explorer(work: Work, ready: Path, name: str, vintage: date) -> None:
     """The page to look around in the release, beside its tables."""
-    from dci_pipeline.map_files import read_maps
-    from dci_pipeline.report.explorer.manifest import About, Sheet, explorable
-    from dci_pipeline.settings import map_approval
+    from dci_pipeline.map_files import read_sheet
+    from dci_pipeline.report.explorer.manifest import About, explorable
     from dci_pipeline.warehouse.explorer import of_release, write_explorer
 
     if explorable(work.framework):
-        maps = read_maps(work)
-        sheet = None if maps is None else Sheet(maps, map_approval())
         about = About(name, vintage.isoformat())
-        write_explorer(ready / EXPLORER, of_release(ready), work.framework, about, sheet)
+        write_explorer(ready / EXPLORER, of_release(ready), work.framework, about, read_sheet(work))
 
 
 def _with_revisions(

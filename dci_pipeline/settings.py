@@ -162,16 +162,11 @@ def _workers(memory: int) -> int:
 
 def _executor_config() -> Path | None:
     """The file that says what pods are given. Raises Finding when it is not there."""
-    given = os.environ.get("DCI_EXECUTOR_CONFIG")
-    if given and not Path(given).is_file():
-        raise Finding(
-            "no such file",
-            where="DCI_EXECUTOR_CONFIG",
-            found=given,
-            expected="a file such as deploy/kubernetes/executor.yaml",
-            todo="correct DCI_EXECUTOR_CONFIG, or unset it: pods are then given what the run's own has",
-        )
-    return Path(given).resolve() if given else None
+    return _file(
+        "DCI_EXECUTOR_CONFIG",
+        expected="a file such as deploy/kubernetes/executor.yaml",
+        unset="pods are then given what the run's own has",
+    )
 
 
 def _warehouse() -> Path:
@@ -214,21 +209,26 @@ def timezone() -> str:
 
 def map_file() -> Path | None:
     """A GeoJSON file of outlines to draw maps with (DCI_MAP). Raises Finding when it is not there."""
-    given = os.environ.get("DCI_MAP")
-    if given and not Path(given).is_file():
-        raise Finding(
-            "no such file",
-            where="DCI_MAP",
-            found=given,
-            expected="a GeoJSON file whose areas have a property code or adcode",
-            todo="correct DCI_MAP, or unset it: the outlines of the installed package are then drawn",
-        )
-    return Path(given).resolve() if given else None
+    return _file(
+        "DCI_MAP",
+        expected="a GeoJSON file whose areas have a property code or adcode",
+        unset="the outlines of the installed package are then drawn",
+    )
 
 
 def map_approval() -> str | None:
     """The map approval number (审图号) to print beside maps (DCI_MAP_APPROVAL); None when none was given."""
     return (os.environ.get("DCI_MAP_APPROVAL") or "").strip() or None
+
+
+def _file(name: str, *, expected: str, unset: str) -> Path | None:
+    """The file the environment names, if it names one. Raises Finding when it is not there."""
+    given = os.environ.get(name)
+    if given and not Path(given).is_file():
+        raise Finding(
+            "no such file", where=name, found=given, expected=expected, todo=f"correct {name}, or unset it: {unset}"
+        )
+    return Path(given).resolve() if given else None
 
 
 def _seconds(name: str, usual: float) -> float:

@@ -18,8 +18,6 @@ from dci_pipeline.cli.run import here
 from dci_pipeline.findings import Finding
 
 if TYPE_CHECKING:
-    from dci_pipeline.report.explorer.manifest import Sheet
-    from dci_pipeline.warehouse.layout import Layout
     from dci_pipeline.warehouse.release_files import Release
     from dci_pipeline.work import Work
 
@@ -53,7 +51,7 @@ def explore(*, out: Out = None, release: OfRelease = None, open_: Open = False, 
     """
     work = options.open_work(index, looking=True)
     layout = work.warehouse.layout
-    found = _release(layout, release)
+    found = options.chosen_release(layout, release, "the explorer of a release")
     name = "_".join(["explorer", work.index, *([found.id] if found else [])])
     target = out or layout.local / "exports" / name
     if out is None:
@@ -69,6 +67,7 @@ def explore(*, out: Out = None, release: OfRelease = None, open_: Open = False, 
 
 
 def _write(folder: Path, work: Work, found: Release | None, told: Callable[[str], None]) -> None:
+    from dci_pipeline.map_files import read_sheet
     from dci_pipeline.report.explorer.manifest import About
     from dci_pipeline.warehouse.explorer import of_database, of_release, write_explorer
     from dci_pipeline.work import Work as Opened
@@ -78,31 +77,12 @@ def _write(folder: Path, work: Work, found: Release | None, told: Callable[[str]
 
         with published_file(work.warehouse.layout) as connection:
             read = of_database(connection)
-            write_explorer(folder, read, work.framework, About(None, None), _sheet(work), progress=told)
+            write_explorer(folder, read, work.framework, About(None, None), read_sheet(work), progress=told)
         return
     # A release is read as it was defined then.
     then = Opened(replace(work.settings, contracts=found.method), work.index, looking=True)
     about = About(found.id, found.vintage.isoformat())
-    write_explorer(folder, of_release(found.folder), then.framework, about, _sheet(then), progress=told)
-
-
-def _sheet(work: Work) -> Sheet | None:
-    """The map of the index, where it has one."""
-    from dci_pipeline.map_files import read_maps
-    from dci_pipeline.report.explorer.manifest import Sheet
-    from dci_pipeline.settings import map_approval
-
-    maps = read_maps(work)
-    return None if maps is None else Sheet(maps, map_approval())
-
-
-def _release(layout: Layout, name: str | None) -> Release | None:
-    from dci_pipeline.warehouse import objects, release_files
-
-    if name is None:
-        return None
-    objects.refuse(layout.root, "the explorer of a release", "copy the warehouse to a disk and run it there")
-    return release_files.named(layout, name)
+    write_explorer(folder, of_release(found.folder), then.framework, about, read_sheet(then), progress=told)
 
 
 @contextmanager

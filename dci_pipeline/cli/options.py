@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dci_pipeline.contracts import FeedContract, Versions
     from dci_pipeline.framework import Framework
     from dci_pipeline.settings import Settings
+    from dci_pipeline.warehouse.layout import Layout
+    from dci_pipeline.warehouse.release_files import Release
     from dci_pipeline.work import Work
 
 # The command carries this index's name, so it is what the command means when several are described.
@@ -105,6 +107,16 @@ def feed_versions(framework: Framework, feed: str) -> Versions:
             todo="check --feed, or draft a contract: dci contract infer FILE --feed " + feed,
         )
     return framework.versions[feed]
+
+
+def chosen_release(layout: Layout, name: str | None, what: str) -> Release | None:
+    """The release of --release; None when none was given. Raises Finding for one there is not, and off a disk."""
+    from dci_pipeline.warehouse import objects, release_files
+
+    if name is None:
+        return None
+    objects.refuse(layout.root, what, "copy the warehouse to a disk and run it there")
+    return release_files.named(layout, name)
 
 
 def chosen_periods(

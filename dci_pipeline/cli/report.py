@@ -66,7 +66,7 @@ def report(
     wanted = _period(period)
     _installed()
     work = options.open_work(index, looking=True)
-    found = _release(work.warehouse.layout, release)
+    found = options.chosen_release(work.warehouse.layout, release, "the report of a release")
     if found is not None and (found.method / work.index / "report").is_dir():
         # A release's report is what was declared with it.
         work = Work(replace(work.settings, contracts=found.method), work.index, looking=True)
@@ -110,15 +110,6 @@ def _period(text: str) -> Period:
     if cadence is None:
         raise Finding("not a period", where="--period", found=text, expected="such as 2019, 2020H1, 2020Q1 or 2020-06")
     return parse(text, cadence, where="--period")
-
-
-def _release(layout: Layout, name: str | None) -> Release | None:
-    from dci_pipeline.warehouse import objects, release_files
-
-    if name is None:
-        return None
-    objects.refuse(layout.root, "the report of a release", "copy the warehouse to a disk and run it there")
-    return release_files.named(layout, name)
 
 
 @contextmanager

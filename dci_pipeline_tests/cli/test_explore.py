@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from dci_pipeline import refresh, report
-from dci_pipeline.periods import parse_span
-from dci_pipeline.settings import Settings
+from dci_pipeline import report
 from dci_pipeline.warehouse.explorer import page
-from dci_pipeline.work import Work
 from dci_pipeline_tests.cli.conftest import Dci
 from dci_pipeline_tests.conftest import PROJECT
-from dci_pipeline_tests.small_worlds import FIRST, INDEX, Towns, drawn, land
 
-QUARTERS = parse_span("2018Q1:2019Q4", "quarter")
-VALUES = drawn(QUARTERS)
 SOURCES, BUILT = PROJECT / "explorer", Path(report.__file__).parent / "explorer" / "built"
-
-
-@pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("computed")
-    work = Towns([FIRST], QUARTERS, VALUES).write(folder)
-    land(work, folder / "sent", VALUES, QUARTERS)
-    refresh.run_direct(work, QUARTERS)
-    return folder
-
-
-@pytest.fixture
-def towns(computed: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
-    """A computed index where the command looks for one."""
-    monkeypatch.setenv("COLUMNS", "400")
-    shutil.copytree(computed, home, dirs_exist_ok=True)
-    monkeypatch.setenv("DCI_CONTRACTS", str(home / "contracts"))
-    return Work(Settings(home / "warehouse", home / "contracts", "polars"), INDEX)
 
 
 def content(folder: Path) -> dict[str, bytes]:

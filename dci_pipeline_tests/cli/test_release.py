@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from dci_pipeline import refresh
-from dci_pipeline.periods import parse_span
-from dci_pipeline.settings import Settings
 from dci_pipeline.work import Work
-from dci_pipeline_tests.cli.conftest import Dci, Result
-from dci_pipeline_tests.small_worlds import FIRST, INDEX, Towns, drawn, land
-
-QUARTERS = parse_span("2018Q1:2019Q4", "quarter")
-VALUES = drawn(QUARTERS)
-
-
-@pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("computed")
-    work = Towns([FIRST], QUARTERS, VALUES).write(folder)
-    land(work, folder / "sent", VALUES, QUARTERS)
-    refresh.run_direct(work, QUARTERS)
-    return folder
-
-
-@pytest.fixture
-def towns(computed: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
-    """A computed index where the command looks for one, and a screen on which nothing is folded."""
-    monkeypatch.setenv("COLUMNS", "400")
-    shutil.copytree(computed, home, dirs_exist_ok=True)
-    monkeypatch.setenv("DCI_CONTRACTS", str(home / "contracts"))
-    return Work(Settings(home / "warehouse", home / "contracts", "polars"), INDEX)
+from dci_pipeline_tests.cli.conftest import QUARTERS, VALUES, Dci, Result
+from dci_pipeline_tests.small_worlds import INDEX, drawn, land
 
 
 def restate(towns: Work, home: Path) -> None:
